@@ -1,0 +1,158 @@
+"""One lab for the whole test run: installed and started once, in a home of its own that is deleted at the end."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from maas_lab import settings, wait
+from maas_lab.gateway import Gateway
+from maas_lab.local import LocalCluster
+from maas_lab.local import runtime as runtime_module
+
+ROOT = Path(__file__).parent
+
+
+@dataclass
+class LabUnderTest:
+    """What the tests share: a home, a runtime environment, and the running stack."""
+
+    folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="maas-lab-test-")))
+    interrupted: list[str] = field(default_factory=list)
+    is_up: bool = False
+
+    def __post_init__(self) -> None:
+        os.environ["MAAS_LAB_HOME"] = str(self.folder / "home")
+        self.shares_runtime = "MAAS_LAB_RUNTIME" in os.environ
+        os.environ.setdefault("MAAS_LAB_RUNTIME", str(self.folder / "runtime"))
+        settings.never_proxy_loopback()
+
+    @property
+    def cluster(self) -> LocalCluster:
+        return LocalCluster(settings.load())
+
+    @property
+    def runtime(self) -> runtime_module.Runtime:
+        installed = runtime_module.Runtime(Path(os.environ["MAAS_LAB_RUNTIME"]))
+        if installed.missing() and not self.shares_runtime:
+            self._interrupt_an_installation(installed)
+        return runtime_module.install(installed.folder, lambda text, done, total: None)
+
+    def up(self) -> None:
+        """Bring the stack up, once."""
+        if not self.is_up:
+            assert self.runtime
+            self.cluster.up()
+            self.is_up = True
+
+    def close(self) -> None:
+        """Take the stack down and delete everything."""
+        if self.is_up:
+            self.cluster.down()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _interrupt_an_installation(self, installed: runtime_module.Runtime) -> None:
+        """Kill `up` while it unpacks the Python part; the tests look at what that leaves and how it goes on."""
+        argv = [sys.executable, "-m", "maas_lab", "up", "--no-jupyter"]
+        process = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+        def unpacking() -> list[Path]:
+            assert process.poll() is None, "the installation ended before it could be interrupted"
+            return list(installed.folder.glob("python-*.building/lib/*/site-packages/*"))
+
+        try:
+            wait.until(unpacking, what="the installation to unpack packages", timeout=600)
+        finally:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+        self.interrupted = installed.missing()
+
+
+LAB = pytest.StashKey[LabUnderTest]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[LAB] = LabUnderTest()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    session.config.stash[LAB].close()
+
+
+def _is_notebook(item: pytest.Item) -> bool:
+    return item.path.suffix == ".ipynb"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run what needs no stack first, the lessons last: they show that the other tests left the lab in order."""
+
+    def rank(item: pytest.Item) -> int:
+        if _is_notebook(item) or "lessons" in item.path.parts:
+            return 2
+        return int(bool({"stack", "runtime", "fresh_database"} & set(getattr(item, "fixturenames", ()))))
+
+    items.sort(key=rank)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Notebooks cannot ask for a fixture: bring the stack up for their kernels."""
+    if _is_notebook(item):
+        item.config.stash[LAB].up()
+
+
+@dataclass(frozen=True)
+class RunningStack:
+    """The stack as a test sees it."""
+
+    cluster: LocalCluster
+    gateway: Gateway
+    model: str
+
+    @property
+    def url(self) -> str:
+        return f"{self.gateway.url}/v1"
+
+
+@pytest.fixture(scope="session")
+def lab_under_test(request: pytest.FixtureRequest) -> LabUnderTest:
+    return request.config.stash[LAB]
+
+
+@pytest.fixture(scope="session")
+def runtime(lab_under_test: LabUnderTest) -> runtime_module.Runtime:
+    """The installed runtime environment, without a running stack."""
+    return lab_under_test.runtime
+
+
+@pytest.fixture
+def stack(lab_under_test: LabUnderTest):
+    """The running stack; its gateway speaks with the admin key."""
+    lab_under_test.up()
+    cluster = lab_under_test.cluster
+    gateway = Gateway(cluster.endpoints()["gateway"], cluster.secrets().master_key)
+    with gateway:
+        yield RunningStack(cluster, gateway, gateway.models()[0].name)
+
+
+@pytest.fixture
+def fresh_database(stack: RunningStack, runtime: runtime_module.Runtime):
+    """The address of an empty database in the stack's PostgreSQL."""
+    import uuid
+
+    from maas_lab.local.postgres import Postgres
+
+    home = stack.cluster.home
+    database = Postgres(home, runtime.postgres_bin, home.ports_in_use()["postgres"], home.secrets())
+    name = f"test_{uuid.uuid4().hex[:8]}"
+    database.execute(f"create database {name}")
+    yield database.url.removesuffix("/litellm") + f"/{name}"
+    database.execute(f"drop database {name} with (force)")

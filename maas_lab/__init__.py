@@ -1,0 +1,33 @@
+"""Models-as-a-Service, hands on: `from maas_lab import connect` and `lab = connect()`."""
+
+from __future__ import annotations
+
+import importlib
+
+__version__ = "0.1.0"
+
+# Names are loaded when first used: the local cluster's own environment has no pandas and no matplotlib.
+_HOME = {
+    "ApiKey": "maas_lab.keys",
+    "Lab": "maas_lab.lab",
+    "ask": "maas_lab.client",
+    "ask_many": "maas_lab.client",
+    "checks": "maas_lab.checks",
+    "connect": "maas_lab.lab",
+    "errors": "maas_lab.errors",
+    "expect": "maas_lab.client",
+    "plots": "maas_lab.plots",
+}
+__all__ = sorted(_HOME)  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name from its module."""
+    if name not in _HOME:
+        raise AttributeError(f"maas_lab has no {name!r}; it has {', '.join(__all__)}")
+    module = importlib.import_module(_HOME[name])
+    return module if module.__name__ == f"maas_lab.{name}" else getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,5 @@
+"""Hand over to the command line: `python -m maas_lab`."""
+
+from maas_lab.cli import main
+
+main()

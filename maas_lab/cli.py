@@ -1,0 +1,166 @@
+"""The `./lab` command: names and help here, the work elsewhere."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import click
+import typer
+from rich.console import Console
+
+from maas_lab import console, settings, wait
+from maas_lab.errors import LabError, UsageError
+from maas_lab.local import LocalCluster
+
+ROOT = Path(__file__).parents[1]
+
+app = typer.Typer(
+    name="lab",
+    help="The MaaS lab workbook: a real Models-as-a-Service stack on this machine, and the lessons that use it.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+lessons_app = typer.Typer(no_args_is_help=True, help="Build the notebooks from their sources, or check that they are in step.")
+app.add_typer(lessons_app, name="lessons")
+
+
+@app.command()
+def up(no_jupyter: Annotated[bool, typer.Option("--no-jupyter", help="Only bring up the stack.")] = False) -> None:
+    """Bring up database, model and gateway, then open JupyterLab on the lessons."""
+    cluster = LocalCluster()
+    with console.progress() as report:
+        fresh = cluster.up(report)
+    console.say(f"The lab is {'ready' if fresh else 'already running'}: gateway {cluster.endpoints()['gateway']}")
+    if not no_jupyter:
+        _open_lessons(ROOT / "notebooks")
+
+
+def _open_lessons(folder: Path) -> None:
+    from maas_lab import jupyter
+
+    if where := jupyter.address(folder):
+        console.say(f"JupyterLab runs already: open {where} and there the folder {folder.name}")
+        return
+    jupyter.start(folder)
+    console.say("JupyterLab has ended; the lab goes on running. Stop it: ./lab down")
+
+
+@app.command()
+def down() -> None:
+    """Stop every process of the lab and keep its data."""
+    console.say("The lab has stopped; its data is kept." if LocalCluster().down() else "The lab was not running.")
+
+
+@app.command()
+def reset(yes: Annotated[bool, typer.Option("--yes", help="Really delete keys, spend rows, logs and the installation.")] = False) -> None:
+    """Stop the lab and delete everything it made, and nothing else."""
+    cluster = LocalCluster()
+    if not yes:
+        raise UsageError(f"reset deletes the lab's data in {cluster.home.root}", hint="./lab reset --yes")
+    left = cluster.reset()
+    console.say(f"Deleted the lab in {cluster.home.root}" + (f"; kept what is yours: {', '.join(left)}" if left else ""))
+
+
+@app.command()
+def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False) -> None:
+    """Show whether the stack is ready, and each of its processes."""
+    seen = LocalCluster().status()
+    if as_json:
+        print(json.dumps(seen, indent=1))
+    else:
+        console.status(seen)
+
+
+@app.command()
+def logs(
+    name: Annotated[str, typer.Argument(help="postgres, model, gateway or supervisor")],
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on as it grows, until Ctrl-C.")] = False,
+) -> None:
+    """Print the log of one process."""
+    with LocalCluster().log(name).open(encoding="utf-8", errors="replace") as file:
+
+        def print_new() -> bool:
+            sys.stdout.write(file.read())
+            sys.stdout.flush()
+            return not follow
+
+        wait.until(print_new, what="Ctrl-C", timeout=math.inf, every=0.2)
+
+
+@app.command()
+def run(
+    lessons: Annotated[list[str] | None, typer.Argument(help="Lessons, e.g. 03_consumer; all when none is named.")] = None,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the executed copies.")] = Path("runs"),
+    parameter: Annotated[list[tuple[str, str]] | None, typer.Option("-p", metavar="NAME VALUE", help="Set a lesson's parameter.")] = None,
+) -> None:
+    """Execute the solutions with papermill and report what failed."""
+    from maas_lab import runner
+
+    notebooks = runner.solutions_for(ROOT, lessons or [])
+    LocalCluster().endpoints()
+    with console.lesson_progress() as on_event:
+        results = runner.run(notebooks, out, dict(parameter or []), on_event)
+    console.results(results)
+    if not all(result.ok for result in results):
+        raise typer.Exit(1)
+
+
+@lessons_app.command()
+def build(force: Annotated[bool, typer.Option("--force", help="Execute every solution again.")] = False) -> None:
+    """Write both notebooks of each lesson from its source."""
+    from maas_lab import lessons
+
+    written = lessons.build(ROOT, force=force)
+    console.say("\n".join(f"wrote {path.relative_to(ROOT)}" for path in written) or "everything is in step")
+
+
+@lessons_app.command()
+def check() -> None:
+    """Fail when a notebook differs from what its source gives."""
+    from maas_lab import lessons
+
+    if problems := lessons.check(ROOT):
+        raise LabError(f"{len(problems)} notebooks are out of step", "; ".join(problems), "./lab lessons build")
+    console.say("everything is in step")
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def test(context: typer.Context) -> None:
+    """Run every test, on a stack of its own in a temporary home; arguments go to pytest."""
+    from maas_lab import shell
+
+    raise typer.Exit(shell.foreground([sys.executable, "-m", "pytest", f"--rootdir={ROOT}", *(context.args or [])], cwd=ROOT))
+
+
+@app.command()
+def doctor() -> None:
+    """Check what usually goes wrong on a machine, and say what to do about it."""
+    from maas_lab import doctor as doctor_module
+
+    if not console.findings(doctor_module.examine(LocalCluster())):
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Run the command: exit code 0, 1 for a failure, 2 for wrong use, 130 for Ctrl-C."""
+    settings.never_proxy_loopback()
+    errors = Console(stderr=True, highlight=False, soft_wrap=True)
+    try:
+        code = app(prog_name="./lab", standalone_mode=False)
+    except click.UsageError as error:
+        path = error.ctx.command_path if error.ctx else "./lab"
+        errors.print(f"{error.format_message()} See {path} --help", markup=False)
+        code = 2
+    except LabError as error:
+        errors.print("\n".join(error.lines()), markup=False)
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        errors.print("Stopped by Ctrl-C.")
+        code = 130
+    sys.exit(code)

@@ -1,0 +1,103 @@
+"""What the command prints: tables, progress and plain sentences, by rich."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from maas_lab.doctor import Finding
+from maas_lab.local.packages import Report
+from maas_lab.runner import CellDone, Event, LessonDone, LessonStarted, Result
+
+out = Console(highlight=False)
+
+
+def say(text: str) -> None:
+    """Print a sentence as it is."""
+    out.print(text, markup=False, soft_wrap=True)
+
+
+@contextlib.contextmanager
+def progress() -> Iterator[Report]:
+    """Show what an installation or a start is doing: a bar in a terminal, changed lines elsewhere."""
+    if not out.is_terminal:
+        yield _lines()
+        return
+    columns = (TimeElapsedColumn(), BarColumn(bar_width=20), MofNCompleteColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=out, transient=True) as bar:
+        task = bar.add_task("looking at what is there", total=None)
+
+        def report(text: str, done: int, total: int) -> None:
+            bar.update(task, description=text, completed=done, total=total or None)
+
+        yield report
+
+
+def _lines() -> Report:
+    last = [""]
+
+    def report(text: str, done: int, total: int) -> None:
+        step = text.split(",")[0]
+        if step != last[0]:
+            last[0] = step
+            say(f"[{done}/{total}] {step}" if total else step)
+
+    return report
+
+
+def status(seen: dict[str, Any]) -> None:
+    """Print the stack's state and a table of its processes."""
+    say(f"The lab is {seen['phase']}." + "".join(f"\n{name}: {url}" for name, url in seen["endpoints"].items()))
+    if not seen["workloads"]:
+        return
+    table = Table("name", "ready", "pid", "restarts", "age", "memory", "reason", box=None, header_style="bold")
+    for row in seen["workloads"]:
+        age = f"{row['age_s']:.0f} s" if row["age_s"] else ""
+        memory = f"{row['rss_bytes'] / 1e6:.0f} MB" if row["rss_bytes"] else ""
+        table.add_row(row["name"], "yes" if row["ready"] else "no", str(row["pid"] or ""), str(row["restarts"]), age, memory, row["reason"])
+    out.print(table)
+
+
+def findings(found: Iterable[Finding]) -> bool:
+    """Print each finding with what to do, and return whether all is well."""
+    well = True
+    for finding in found:
+        well &= finding.ok
+        say(f"{'ok  ' if finding.ok else 'FAIL'} {finding.topic:8} {finding.seen}")
+        if not finding.ok:
+            say(f"     try: {finding.hint}")
+    return well
+
+
+@contextlib.contextmanager
+def lesson_progress() -> Iterator[Callable[[Event], None]]:
+    """Show each lesson's cells as they are done."""
+    with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=out, disable=not out.is_terminal) as bar:
+        tasks = {}
+
+        def on_event(event: Event) -> None:
+            match event:
+                case LessonStarted(lesson, cells):
+                    tasks[lesson] = bar.add_task(lesson, total=cells)
+                case CellDone(lesson, index, cells, seconds):
+                    bar.update(tasks[lesson], completed=index + 1)
+                    if not out.is_terminal:
+                        say(f"{lesson}: cell {index + 1} of {cells}, {seconds:.1f} s")
+                case LessonDone(result):
+                    bar.stop_task(tasks[result.lesson])
+
+        yield on_event
+
+
+def results(done: list[Result]) -> None:
+    """Print one line a lesson, and for a failure the exercise and what to do."""
+    for result in done:
+        word = "passed" if result.ok else "FAILED"
+        say(f"{word} {result.lesson}: {result.cells_run} of {result.cells_total} cells in {result.seconds:.1f} s, copy: {result.output}")
+        if result.failure:
+            say("\n".join(f"  {line}" for line in (f"at {result.failure.exercise or 'no exercise'}, cell {result.failure.cell}", *result.failure.lines)))

@@ -1,0 +1,122 @@
+"""Check what usually goes wrong on a machine, and say for each thing what to do."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from maas_lab import settings
+from maas_lab.errors import LabError
+from maas_lab.local import LocalCluster, packages
+from maas_lab.local.postgres import account_problem
+from maas_lab.local.runtime import Runtime
+
+DISK_GB, MEMORY_GB = 2.0, 2.0  # measured: 1.0 GB installed and 1.1 GB resident, with room for logs and a notebook
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report; `hint` is empty when nothing needs to be done."""
+
+    topic: str
+    ok: bool
+    seen: str
+    hint: str = ""
+
+
+def examine(cluster: LocalCluster) -> Iterator[Finding]:
+    """Yield a finding for each thing that the local lab needs."""
+    for look in (_python, _home, _disk, _memory, _account, _curl, _node, _network, _runtime, _ports, _stack):
+        try:
+            yield look(cluster)
+        except (LabError, OSError) as error:
+            yield Finding(look.__name__[1:], False, str(error), getattr(error, "hint", "") or "see the message")
+
+
+def _python(cluster: LocalCluster) -> Finding:
+    version = sys.version_info
+    seen = f"{version.major}.{version.minor}.{version.micro} at {sys.executable}"
+    return Finding("python", (3, 11) <= version[:2] <= (3, 13), seen, "use Python 3.11, 3.12 or 3.13: PYTHON=python3.12 ./lab up")
+
+
+def _home(cluster: LocalCluster) -> Finding:
+    root = cluster.home.root
+    place = _existing(root)
+    ok = os.access(place, os.W_OK | os.X_OK)
+    return Finding("home", ok, f"{root}" + ("" if ok else f": no right to write in {place}"), "set MAAS_LAB_HOME to a folder you own")
+
+
+def _disk(cluster: LocalCluster) -> Finding:
+    free = shutil.disk_usage(_existing(cluster.settings.runtime_folder)).free / 1e9
+    needed = DISK_GB if Runtime(cluster.settings.runtime_folder).missing() else 0.2
+    return Finding("disk", free >= needed, f"{free:.1f} GB free, {needed:.1f} GB needed", "free space, or set MAAS_LAB_HOME to another disk")
+
+
+def _memory(cluster: LocalCluster) -> Finding:
+    free = psutil.virtual_memory().available / 1e9
+    needed = 0.2 if cluster.status()["ready"] else MEMORY_GB
+    return Finding("memory", free >= needed, f"{free:.1f} GB available, {needed:.1f} GB needed", "close other programs")
+
+
+def _account(cluster: LocalCluster) -> Finding:
+    problem = account_problem()
+    hint = "ask for an entry in /etc/passwd (OpenShift: an image whose /etc/passwd group 0 may write), or use another account"
+    return Finding("account", not problem, problem or f"user id {os.geteuid()} can run PostgreSQL", hint)
+
+
+def _curl(cluster: LocalCluster) -> Finding:
+    path = shutil.which("curl")
+    return Finding("curl", bool(path), path or "not found", "install curl; lesson 03 runs it")
+
+
+def _node(cluster: LocalCluster) -> Finding:
+    found = packages.system_node()
+    seen = str(found[0]) if found else f"no Node.js {packages.NODE_MAJOR} or newer with npm here; ./lab up installs one"
+    return Finding("node", True, seen)
+
+
+def _network(cluster: LocalCluster) -> Finding:
+    chosen = settings.proxies()
+    files = [name for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE") if name in chosen and not Path(chosen[name]).exists()]
+    seen = ", ".join(f"{name}={_without_password(value)}" for name, value in chosen.items()) or "no proxy and no certificate variable set"
+    return Finding("network", not files, seen, f"{', '.join(files)} names a file that does not exist: unset it or correct it")
+
+
+def _runtime(cluster: LocalCluster) -> Finding:
+    folder = cluster.settings.runtime_folder
+    missing = Runtime(folder).missing()
+    half = [path.name for path in folder.glob("*.building")]
+    if not missing:
+        return Finding("runtime", True, f"installed in {folder}")
+    seen = f"not installed yet: {', '.join(missing)}" + (f"; half-built: {', '.join(half)}" if half else "")
+    return Finding("runtime", not half, seen, "./lab up builds what is missing anew")
+
+
+def _ports(cluster: LocalCluster) -> Finding:
+    with socket.socket() as probe:
+        probe.bind((settings.LOOPBACK, 0))
+    return Finding("ports", True, "loopback ports are to be had")
+
+
+def _stack(cluster: LocalCluster) -> Finding:
+    status = cluster.status()
+    bad = [f"{row['name']}: {row['reason']}" for row in status["workloads"] if not row["ready"]]
+    return Finding("stack", not bad, "; ".join(bad) or status["phase"], "./lab logs NAME shows why")
+
+
+def _existing(path: Path) -> Path:
+    return next(parent for parent in (path, *path.parents) if parent.exists())
+
+
+def _without_password(value: str) -> str:
+    scheme, at, rest = value.rpartition("@")
+    return f"{scheme.split('//')[0]}//…@{rest}" if at else value
+
+

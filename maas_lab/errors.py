@@ -1,0 +1,140 @@
+"""Every failure a learner can meet: what happened, why, and what to try next.
+
+LabError
+├── UsageError          a parameter, an option or the configuration file is wrong (exit code 2)
+├── EnvironmentFault    this machine lacks something: space, rights, Python, a program
+├── InstallError        the runtime environment could not be built
+├── StackError          a process of the local cluster does not come up
+├── NotRunning          no lab is running here
+├── TookTooLong         something did not happen in time
+├── GatewayError        the gateway refused a call or could not be reached
+│   ├── InvalidKey          the key is unknown, revoked, blocked or expired
+│   ├── ModelNotAllowed     the key does not open this model, or the model does not exist
+│   ├── RateLimited         too many requests or tokens in this minute
+│   ├── BudgetExceeded      the key, its user or its team has spent its budget
+│   ├── BadRequest          the request itself is wrong, e.g. a prompt longer than the context
+│   └── GatewayUnreachable  nothing answers at the gateway's address
+├── LessonError         a lesson's source cannot be turned into notebooks, or a run of it failed
+└── ExerciseError       an exercise is not solved yet
+    ├── NotDoneYet          the cell still holds its blank
+    └── NotQuite            the live system does not show what was asked for
+
+Only expected failures derive from LabError; a bug keeps its own type and its traceback.
+"""
+
+from __future__ import annotations
+
+
+class LabError(Exception):
+    """An expected failure: shown in a notebook and on the command line without a traceback.
+
+    Args:
+        what: what happened, one sentence.
+        why: the cause as far as it is known.
+        hint: what to do next, with the exact command or call.
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, why: str = "", hint: str = "") -> None:
+        super().__init__(what)
+        self.what, self.why, self.hint = what, why, hint
+
+    def lines(self) -> list[str]:
+        """Return the message as the lines a person reads."""
+        told = [f"{type(self).__name__}: {self.what}"]
+        told += [f"  why: {self.why}"] if self.why else []
+        return told + ([f"  try: {self.hint}"] if self.hint else [])
+
+    def _render_traceback_(self) -> list[str]:
+        """Show these lines instead of a traceback (IPython, papermill and nbclient honour this)."""
+        return self.lines()
+
+
+class UsageError(LabError):
+    """A parameter, an option or the configuration file is wrong."""
+
+    exit_code = 2
+
+
+class EnvironmentFault(LabError):
+    """This machine lacks something the lab needs."""
+
+
+class InstallError(LabError):
+    """The runtime environment could not be built."""
+
+
+class StackError(LabError):
+    """A process of the local cluster does not come up."""
+
+
+class NotRunning(LabError):
+    """No lab is running here."""
+
+
+class TookTooLong(LabError):
+    """Something did not happen in time."""
+
+
+class GatewayError(LabError):
+    """The gateway refused a call or could not be reached.
+
+    Attributes:
+        status: the HTTP status code; None when no answer came.
+        type: `error.type` of the answer's body, as the gateway sent it.
+        retry_after: seconds the gateway asks to wait; None when it does not say.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        why: str = "",
+        hint: str = "",
+        *,
+        status: int | None = None,
+        type: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(what, why, hint)
+        self.status, self.type, self.retry_after = status, type, retry_after
+
+
+class InvalidKey(GatewayError):
+    """The key is unknown, revoked, blocked or expired."""
+
+
+class ModelNotAllowed(GatewayError):
+    """The key does not open this model, or the model does not exist."""
+
+
+class RateLimited(GatewayError):
+    """Too many requests or tokens in this minute."""
+
+
+class BudgetExceeded(GatewayError):
+    """The key, its user or its team has spent its budget."""
+
+
+class BadRequest(GatewayError):
+    """The request itself is wrong."""
+
+
+class GatewayUnreachable(GatewayError):
+    """Nothing answers at the gateway's address."""
+
+
+class LessonError(LabError):
+    """A lesson's source cannot be turned into notebooks, or a run of it failed."""
+
+
+class ExerciseError(LabError):
+    """An exercise is not solved yet."""
+
+
+class NotDoneYet(ExerciseError):
+    """The cell still holds its blank."""
+
+
+class NotQuite(ExerciseError):
+    """The live system does not show what was asked for."""

