@@ -140,7 +140,7 @@ def stack(lab_under_test: LabUnderTest):
     cluster = lab_under_test.cluster
     gateway = Gateway(cluster.endpoints()["gateway"], cluster.secrets().master_key)
     with gateway:
-        yield RunningStack(cluster, gateway, gateway.models()[0].name)
+        yield RunningStack(cluster, gateway, cluster.status()["model"])
 
 
 @pytest.fixture

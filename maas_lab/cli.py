@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 from rich.console import Console
 
@@ -26,17 +25,23 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-lessons_app = typer.Typer(no_args_is_help=True, help="Build the notebooks from their sources, or check that they are in step.")
+lessons_app = typer.Typer(
+    no_args_is_help=True, help="Build or check the notebooks from their sources."
+)
 app.add_typer(lessons_app, name="lessons")
 
 
 @app.command()
-def up(no_jupyter: Annotated[bool, typer.Option("--no-jupyter", help="Only bring up the stack.")] = False) -> None:
-    """Bring up database, model and gateway, then open JupyterLab on the lessons."""
+def up(
+    no_jupyter: Annotated[bool, typer.Option("--no-jupyter", help="Only bring up the stack.")] = False,
+) -> None:
+    """Bring up the stack and open the lessons in JupyterLab."""
     cluster = LocalCluster()
     with console.progress() as report:
         fresh = cluster.up(report)
-    console.say(f"The lab is {'ready' if fresh else 'already running'}: gateway {cluster.endpoints()['gateway']}")
+    console.say(
+        f"The lab is {'ready' if fresh else 'already running'}: gateway {cluster.endpoints()['gateway']}"
+    )
     if not no_jupyter:
         _open_lessons(ROOT / "notebooks")
 
@@ -54,17 +59,26 @@ def _open_lessons(folder: Path) -> None:
 @app.command()
 def down() -> None:
     """Stop every process of the lab and keep its data."""
-    console.say("The lab has stopped; its data is kept." if LocalCluster().down() else "The lab was not running.")
+    console.say(
+        "The lab has stopped; its data is kept." if LocalCluster().down() else "The lab was not running."
+    )
 
 
 @app.command()
-def reset(yes: Annotated[bool, typer.Option("--yes", help="Really delete keys, spend rows, logs and the installation.")] = False) -> None:
-    """Stop the lab and delete everything it made, and nothing else."""
+def reset(
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Really delete keys, spend rows, logs and the installation.")
+    ] = False,
+) -> None:
+    """Stop the lab and delete what it made, nothing else."""
     cluster = LocalCluster()
     if not yes:
         raise UsageError(f"reset deletes the lab's data in {cluster.home.root}", hint="./lab reset --yes")
     left = cluster.reset()
-    console.say(f"Deleted the lab in {cluster.home.root}" + (f"; kept what is yours: {', '.join(left)}" if left else ""))
+    console.say(
+        f"Deleted the lab in {cluster.home.root}"
+        + (f"; kept what is yours: {', '.join(left)}" if left else "")
+    )
 
 
 @app.command()
@@ -95,24 +109,30 @@ def logs(
 
 @app.command()
 def run(
-    lessons: Annotated[list[str] | None, typer.Argument(help="Lessons, e.g. 03_consumer; all when none is named.")] = None,
+    lessons: Annotated[
+        list[str] | None, typer.Argument(help="Lessons, e.g. 03_consumer; all when none is named.")
+    ] = None,
     out: Annotated[Path, typer.Option("--out", help="Folder for the executed copies.")] = Path("runs"),
-    parameter: Annotated[list[tuple[str, str]] | None, typer.Option("-p", metavar="NAME VALUE", help="Set a lesson's parameter.")] = None,
+    parameter: Annotated[
+        list[str] | None, typer.Option("-p", metavar="NAME VALUE", help="Set a lesson's parameter.")
+    ] = None,
 ) -> None:
-    """Execute the solutions with papermill and report what failed."""
+    """Execute the solutions and report what failed."""
     from maas_lab import runner
 
     notebooks = runner.solutions_for(ROOT, lessons or [])
     LocalCluster().endpoints()
     with console.lesson_progress() as on_event:
-        results = runner.run(notebooks, out, dict(parameter or []), on_event)
+        results = runner.run(notebooks, out, dict(one.split("=", 1) for one in parameter or []), on_event)
     console.results(results)
     if not all(result.ok for result in results):
         raise typer.Exit(1)
 
 
 @lessons_app.command()
-def build(force: Annotated[bool, typer.Option("--force", help="Execute every solution again.")] = False) -> None:
+def build(
+    force: Annotated[bool, typer.Option("--force", help="Execute every solution again.")] = False,
+) -> None:
     """Write both notebooks of each lesson from its source."""
     from maas_lab import lessons
 
@@ -126,41 +146,71 @@ def check() -> None:
     from maas_lab import lessons
 
     if problems := lessons.check(ROOT):
-        raise LabError(f"{len(problems)} notebooks are out of step", "; ".join(problems), "./lab lessons build")
+        raise LabError(
+            f"{len(problems)} notebooks are out of step", "; ".join(problems), "./lab lessons build"
+        )
     console.say("everything is in step")
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def test(context: typer.Context) -> None:
-    """Run every test, on a stack of its own in a temporary home; arguments go to pytest."""
+    """Run every test on a stack of its own; arguments go to pytest."""
     from maas_lab import shell
 
-    raise typer.Exit(shell.foreground([sys.executable, "-m", "pytest", f"--rootdir={ROOT}", *(context.args or [])], cwd=ROOT))
+    raise typer.Exit(
+        shell.foreground(
+            [sys.executable, "-m", "pytest", f"--rootdir={ROOT}", *(context.args or [])], cwd=ROOT
+        )
+    )
 
 
 @app.command()
 def doctor() -> None:
-    """Check what usually goes wrong on a machine, and say what to do about it."""
+    """Check this machine and say what to do."""
     from maas_lab import doctor as doctor_module
 
     if not console.findings(doctor_module.examine(LocalCluster())):
         raise typer.Exit(1)
 
 
+def joined(arguments: list[str]) -> list[str]:
+    """Write papermill's `-p name value` as the one argument `name=value` that typer can read.
+
+    Raises:
+        UsageError: the value is missing.
+    """
+    result, rest = [], iter(arguments)
+    for argument in rest:
+        result.append(argument)
+        if argument == "-p":
+            name, value = next(rest, None), next(rest, None)
+            if value is None:
+                raise UsageError("-p takes a name and a value", hint="./lab run 03_consumer -p calls 12")
+            result.append(f"{name}={value}")
+    return result
+
+
 def main() -> None:
     """Run the command: exit code 0, 1 for a failure, 2 for wrong use, 130 for Ctrl-C."""
     settings.never_proxy_loopback()
     errors = Console(stderr=True, highlight=False, soft_wrap=True)
+    arguments = sys.argv[1:]
     try:
-        code = app(prog_name="./lab", standalone_mode=False)
-    except click.UsageError as error:
+        code = app(
+            arguments if arguments[:1] != ["run"] else joined(arguments),
+            prog_name="./lab",
+            standalone_mode=False,
+        )
+    except (
+        typer.BadParameter.__base__
+    ) as error:  # click's UsageError, which newer typers bring along themselves
         path = error.ctx.command_path if error.ctx else "./lab"
         errors.print(f"{error.format_message()} See {path} --help", markup=False)
         code = 2
     except LabError as error:
         errors.print("\n".join(error.lines()), markup=False)
         code = error.exit_code
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         errors.print("Stopped by Ctrl-C.")
         code = 130
     sys.exit(code)

@@ -28,7 +28,12 @@ def progress() -> Iterator[Report]:
     if not out.is_terminal:
         yield _lines()
         return
-    columns = (TimeElapsedColumn(), BarColumn(bar_width=20), MofNCompleteColumn(), TextColumn("{task.description}"))
+    columns = (
+        TimeElapsedColumn(),
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
+        TextColumn("{task.description}"),
+    )
     with Progress(*columns, console=out, transient=True) as bar:
         task = bar.add_task("looking at what is there", total=None)
 
@@ -52,14 +57,27 @@ def _lines() -> Report:
 
 def status(seen: dict[str, Any]) -> None:
     """Print the stack's state and a table of its processes."""
-    say(f"The lab is {seen['phase']}." + "".join(f"\n{name}: {url}" for name, url in seen["endpoints"].items()))
+    say(
+        f"The lab is {seen['phase']}."
+        + "".join(f"\n{name}: {url}" for name, url in seen["endpoints"].items())
+    )
     if not seen["workloads"]:
         return
-    table = Table("name", "ready", "pid", "restarts", "age", "memory", "reason", box=None, header_style="bold")
+    table = Table(
+        "name", "ready", "pid", "restarts", "age", "memory", "reason", box=None, header_style="bold"
+    )
     for row in seen["workloads"]:
         age = f"{row['age_s']:.0f} s" if row["age_s"] else ""
         memory = f"{row['rss_bytes'] / 1e6:.0f} MB" if row["rss_bytes"] else ""
-        table.add_row(row["name"], "yes" if row["ready"] else "no", str(row["pid"] or ""), str(row["restarts"]), age, memory, row["reason"])
+        table.add_row(
+            row["name"],
+            "yes" if row["ready"] else "no",
+            str(row["pid"] or ""),
+            str(row["restarts"]),
+            age,
+            memory,
+            row["reason"],
+        )
     out.print(table)
 
 
@@ -77,7 +95,14 @@ def findings(found: Iterable[Finding]) -> bool:
 @contextlib.contextmanager
 def lesson_progress() -> Iterator[Callable[[Event], None]]:
     """Show each lesson's cells as they are done."""
-    with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=out, disable=not out.is_terminal) as bar:
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=out,
+        disable=not out.is_terminal,
+    ) as bar:
         tasks = {}
 
         def on_event(event: Event) -> None:
@@ -98,6 +123,16 @@ def results(done: list[Result]) -> None:
     """Print one line a lesson, and for a failure the exercise and what to do."""
     for result in done:
         word = "passed" if result.ok else "FAILED"
-        say(f"{word} {result.lesson}: {result.cells_run} of {result.cells_total} cells in {result.seconds:.1f} s, copy: {result.output}")
+        say(
+            f"{word} {result.lesson}: {result.cells_run} of {result.cells_total} cells in {result.seconds:.1f} s, copy: {result.output}"
+        )
         if result.failure:
-            say("\n".join(f"  {line}" for line in (f"at {result.failure.exercise or 'no exercise'}, cell {result.failure.cell}", *result.failure.lines)))
+            say(
+                "\n".join(
+                    f"  {line}"
+                    for line in (
+                        f"at {result.failure.exercise or 'no exercise'}, cell {result.failure.cell}",
+                        *result.failure.lines,
+                    )
+                )
+            )

@@ -18,7 +18,10 @@ from maas_lab.local import LocalCluster, packages
 from maas_lab.local.postgres import account_problem
 from maas_lab.local.runtime import Runtime
 
-DISK_GB, MEMORY_GB = 2.0, 2.0  # measured: 1.0 GB installed and 1.1 GB resident, with room for logs and a notebook
+DISK_GB, MEMORY_GB = (
+    2.0,
+    2.0,
+)  # measured: 1.0 GB installed and 1.1 GB resident, with room for logs and a notebook
 
 
 @dataclass(frozen=True)
@@ -37,32 +40,51 @@ def examine(cluster: LocalCluster) -> Iterator[Finding]:
         try:
             yield look(cluster)
         except (LabError, OSError) as error:
-            yield Finding(look.__name__[1:], False, str(error), getattr(error, "hint", "") or "see the message")
+            yield Finding(
+                look.__name__[1:], False, str(error), getattr(error, "hint", "") or "see the message"
+            )
 
 
 def _python(cluster: LocalCluster) -> Finding:
     version = sys.version_info
     seen = f"{version.major}.{version.minor}.{version.micro} at {sys.executable}"
-    return Finding("python", (3, 11) <= version[:2] <= (3, 13), seen, "use Python 3.11, 3.12 or 3.13: PYTHON=python3.12 ./lab up")
+    return Finding(
+        "python",
+        (3, 11) <= version[:2] <= (3, 13),
+        seen,
+        "use Python 3.11, 3.12 or 3.13: PYTHON=python3.12 ./lab up",
+    )
 
 
 def _home(cluster: LocalCluster) -> Finding:
     root = cluster.home.root
     place = _existing(root)
     ok = os.access(place, os.W_OK | os.X_OK)
-    return Finding("home", ok, f"{root}" + ("" if ok else f": no right to write in {place}"), "set MAAS_LAB_HOME to a folder you own")
+    return Finding(
+        "home",
+        ok,
+        f"{root}" + ("" if ok else f": no right to write in {place}"),
+        "set MAAS_LAB_HOME to a folder you own",
+    )
 
 
 def _disk(cluster: LocalCluster) -> Finding:
     free = shutil.disk_usage(_existing(cluster.settings.runtime_folder)).free / 1e9
     needed = DISK_GB if Runtime(cluster.settings.runtime_folder).missing() else 0.2
-    return Finding("disk", free >= needed, f"{free:.1f} GB free, {needed:.1f} GB needed", "free space, or set MAAS_LAB_HOME to another disk")
+    return Finding(
+        "disk",
+        free >= needed,
+        f"{free:.1f} GB free, {needed:.1f} GB needed",
+        "free space, or set MAAS_LAB_HOME to another disk",
+    )
 
 
 def _memory(cluster: LocalCluster) -> Finding:
     free = psutil.virtual_memory().available / 1e9
     needed = 0.2 if cluster.status()["ready"] else MEMORY_GB
-    return Finding("memory", free >= needed, f"{free:.1f} GB available, {needed:.1f} GB needed", "close other programs")
+    return Finding(
+        "memory", free >= needed, f"{free:.1f} GB available, {needed:.1f} GB needed", "close other programs"
+    )
 
 
 def _account(cluster: LocalCluster) -> Finding:
@@ -78,15 +100,31 @@ def _curl(cluster: LocalCluster) -> Finding:
 
 def _node(cluster: LocalCluster) -> Finding:
     found = packages.system_node()
-    seen = str(found[0]) if found else f"no Node.js {packages.NODE_MAJOR} or newer with npm here; ./lab up installs one"
+    seen = (
+        str(found[0])
+        if found
+        else f"no Node.js {packages.NODE_MAJOR} or newer with npm here; ./lab up installs one"
+    )
     return Finding("node", True, seen)
 
 
 def _network(cluster: LocalCluster) -> Finding:
     chosen = settings.proxies()
-    files = [name for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE") if name in chosen and not Path(chosen[name]).exists()]
-    seen = ", ".join(f"{name}={_without_password(value)}" for name, value in chosen.items()) or "no proxy and no certificate variable set"
-    return Finding("network", not files, seen, f"{', '.join(files)} names a file that does not exist: unset it or correct it")
+    files = [
+        name
+        for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
+        if name in chosen and not Path(chosen[name]).exists()
+    ]
+    seen = (
+        ", ".join(f"{name}={_without_password(value)}" for name, value in chosen.items())
+        or "no proxy and no certificate variable set"
+    )
+    return Finding(
+        "network",
+        not files,
+        seen,
+        f"{', '.join(files)} names a file that does not exist: unset it or correct it",
+    )
 
 
 def _runtime(cluster: LocalCluster) -> Finding:
@@ -118,5 +156,3 @@ def _existing(path: Path) -> Path:
 def _without_password(value: str) -> str:
     scheme, at, rest = value.rpartition("@")
     return f"{scheme.split('//')[0]}//…@{rest}" if at else value
-
-

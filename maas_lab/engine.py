@@ -62,6 +62,11 @@ def is_code(cell: NotebookNode) -> bool:
     return cell.cell_type == "code" and bool(cell.source.strip())
 
 
+def declared(notebook: NotebookNode) -> dict[str, dict[str, str]]:
+    """Return what the `parameters` cell declares: by name, inferred_type_name, default and help."""
+    return papermill.inspect_notebook(notebook)
+
+
 def execute(
     notebook: NotebookNode,
     output: Path,
@@ -143,7 +148,7 @@ class _Client(PapermillNotebookClient):
             self.start_new_kernel(**kernel)
             self.start_new_kernel_client()
         except RuntimeError as error:
-            self._stop(first, DEAD, f"the kernel does not start: {error}")
+            self._fail(first, DEAD, f"the kernel does not start: {error}")
         return not self._note(first)
 
     def papermill_execute_cells(self) -> None:
@@ -163,9 +168,9 @@ class _Client(PapermillNotebookClient):
         except CellExecutionError as error:
             self._fail(index, error.ename, error.evalue)
         except CellTimeoutError:
-            self._stop(index, ENDLESS, f"the cell did not end within {self.timeout} s")
+            self._fail(index, ENDLESS, f"the cell did not end within {self.timeout} s")
         except DeadKernelError:
-            self._stop(index, DEAD, _end(self.km))
+            self._fail(index, DEAD, _end(self.km))
         return not self._note(index)
 
     def _note(self, index: int) -> bool:
@@ -183,10 +188,6 @@ class _Client(PapermillNotebookClient):
             told = [f"{ename}: {evalue}"]
             cell.outputs.append(v4.new_output("error", ename=ename, evalue=evalue, traceback=told))
         self.nb_man.cell_exception(cell, cell_index=index)
-
-    def _stop(self, index: int, ename: str, evalue: str) -> None:
-        self._fail(index, ename, evalue)
-        self.shutdown_kernel = "immediate"  # it would not answer a request to end
 
 
 def _end(manager: Any) -> str:

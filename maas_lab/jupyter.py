@@ -13,7 +13,9 @@ def address(folder: Path) -> str | None:
     """Return where the lessons can be opened already: in the server that hosts this terminal, or one started on them."""
     if hosted := settings.jupyter_address():
         return hosted
-    from jupyter_server.serverapp import list_running_servers  # 0.2 s to import; `down` and `status` need not pay
+    from jupyter_server.serverapp import (
+        list_running_servers,
+    )  # 0.2 s to import; `down` and `status` need not pay
 
     for server in list_running_servers():
         if Path(server["root_dir"]) == folder:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+import openai
 
 from maas_lab import settings
 from maas_lab.client import Curl, openai_client
@@ -17,24 +17,20 @@ class Lab:
     Args:
         gateway_url: the gateway's address, without `/v1`.
         admin_key: the gateway's master key.
-        cluster: a name for the cluster, as people call it.
+        model: the name consumers call the model by.
+        cluster: what the lab runs on, in words.
     """
 
-    def __init__(self, gateway_url: str, admin_key: str, cluster: str) -> None:
+    def __init__(self, gateway_url: str, admin_key: str, model: str, cluster: str) -> None:
         self.gateway = Gateway(gateway_url, admin_key)
-        self.cluster = cluster
+        self.model, self.cluster = model, cluster
 
     @property
     def url(self) -> str:
         """The base URL of the OpenAI API, as an SDK wants it."""
         return f"{self.gateway.url}/v1"
 
-    @cached_property
-    def model(self) -> str:
-        """The name consumers call the model by."""
-        return self.gateway.models()[0].name
-
-    def client(self, key: ApiKey | str):
+    def client(self, key: ApiKey | str) -> openai.OpenAI:
         """Return a stock OpenAI client that calls this gateway with a key."""
         return openai_client(self.url, key)
 
@@ -58,4 +54,7 @@ def connect() -> Lab:
     if not cluster.status()["ready"]:
         print("The local lab is not running: starting it (the first time takes about a minute).")
         cluster.up()
-    return Lab(cluster.endpoints()["gateway"], cluster.secrets().master_key, "local processes on this machine")
+    status, secrets = cluster.status(), cluster.secrets()
+    return Lab(
+        status["endpoints"]["gateway"], secrets.master_key, status["model"], "local processes on this machine"
+    )

@@ -22,8 +22,8 @@ import nbformat
 from nbformat import NotebookNode
 
 from maas_lab.blanks import Place
-from maas_lab.errors import LessonError
-from maas_lab.runner import CELL_TIMEOUT, choose
+from maas_lab.errors import LessonError, UsageError
+from maas_lab.runner import CELL_TIMEOUT, choose, read_notebook
 from maas_lab.sources import METADATA, learner, read
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
@@ -225,6 +225,6 @@ def _write(path: Path, text: str) -> bool:
 def _stored(path: Path) -> NotebookNode | None:
     """Return a notebook as it lies on disk; None where there is none that can be read."""
     try:
-        return nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return read_notebook(path)
+    except UsageError:
         return None

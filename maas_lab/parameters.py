@@ -12,7 +12,7 @@ from typing import Any
 
 from maas_lab.errors import UsageError
 
-Declared = Mapping[str, Mapping[str, str]]  # papermill's: by name, inferred_type_name, default, help
+Declared = Mapping[str, Mapping[str, str]]  # as `engine.declared` returns it
 
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 CELL_TIMEOUT = 300  # seconds
 HINTS = {
     "CellTimeout": "look in the executed copy for a wait that never ends",
-    "DeadKernel": "SIGKILL often means that memory ran out: close other notebooks and run it again",
+    "DeadKernel": "the cell ended its own kernel, or the system did: SIGKILL often means that memory ran out",
     "SystemExit": "a lesson runs to its end: remove the call that exits",
 }
 _EXERCISE = re.compile(r"Exercise \d+\.\d+")
@@ -180,19 +180,33 @@ def _named(name: str, known: Sequence[str]) -> str:
     raise UsageError(f"there is no lesson `{name}`", hint=f"{meant}lessons: {', '.join(known)}")
 
 
-def _plan(source: Path, out: Path) -> _Plan:
+def read_notebook(path: Path) -> NotebookNode:
+    """Read a notebook of any version as one of today's.
+
+    Raises:
+        UsageError: there is no such file, or it is not a notebook.
+    """
     import nbformat
-    import papermill
 
     try:
-        notebook = nbformat.reads(source.read_text(encoding="utf-8"), as_version=4)
+        notebook = nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)
+        nbformat.validate(notebook)
     except FileNotFoundError as error:
-        raise UsageError(f"there is no notebook {source}", hint="give the path of a notebook") from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"{source} is not a notebook", f"{type(error).__name__}: {error}"[:200]) from error
+        raise UsageError(f"there is no notebook {path}", hint="give the path of a notebook") from error
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, nbformat.ValidationError) as error:
+        why = str(error).split("\n")[0] or type(error).__name__
+        raise UsageError(
+            f"{path} is not a notebook", why, "open it in JupyterLab and save it again"
+        ) from error
+    return notebook
+
+
+def _plan(source: Path, out: Path) -> _Plan:
+    from maas_lab import engine
+
+    notebook = read_notebook(source)
     notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    declared = papermill.inspect_notebook(notebook)
-    return _Plan(source.absolute(), out.absolute() / source.name, notebook, declared)
+    return _Plan(source.absolute(), out.absolute() / source.name, notebook, engine.declared(notebook))
 
 
 def _refuse_clashes(plans: Sequence[_Plan]) -> None:

@@ -69,7 +69,9 @@ def load(env: Mapping[str, str] | None = None) -> Settings:
     table = _read(file)
     sections = {"model": ModelSettings, "prices": Prices}
     _refuse_unknown(file, "", table, list(sections))
-    chosen = {name: _section(file, name, kind, table[name]) for name, kind in sections.items() if name in table}
+    chosen = {
+        name: _section(file, name, kind, table[name]) for name, kind in sections.items() if name in table
+    }
     return Settings(home=home, runtime=runtime, **chosen)
 
 
@@ -102,7 +104,11 @@ def proxies(env: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the proxy and certificate variables that are set, for `doctor`."""
     env = os.environ if env is None else env
     names = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
-    return {name: env.get(name) or env.get(name.lower()) or "" for name in names if env.get(name) or env.get(name.lower())}
+    return {
+        name: env.get(name) or env.get(name.lower()) or ""
+        for name in names
+        if env.get(name) or env.get(name.lower())
+    }
 
 
 def never_proxy_loopback() -> None:
@@ -120,21 +126,31 @@ def _read(file: Path) -> dict[str, Any]:
     except PermissionError as error:
         raise UsageError(f"cannot read {file}", str(error), f"chmod u+r {file}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file} is not valid TOML", str(error), "mend that line, or move the file away") from error
+        raise UsageError(
+            f"{file} is not valid TOML", str(error), "mend that line, or move the file away"
+        ) from error
 
 
 def _section(file: Path, name: str, kind: type, table: Any) -> Any:
     if not isinstance(table, dict):
-        raise UsageError(f"`{name}` in {file} is not a section", hint=f"write [{name}] and its values below it")
+        raise UsageError(
+            f"`{name}` in {file} is not a section", hint=f"write [{name}] and its values below it"
+        )
     known = {f.name: type(f.default) for f in fields(kind)}
     _refuse_unknown(file, f"{name}.", table, list(known))
     return kind(**{key: _number(file, f"{name}.{key}", value, known[key]) for key, value in table.items()})
 
 
 def _number(file: Path, name: str, value: Any, kind: type) -> Any:
-    right = isinstance(value, int | float) and not isinstance(value, bool) and (kind is float or isinstance(value, int))
+    right = (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and (kind is float or isinstance(value, int))
+    )
     if not right or value <= 0:
-        raise UsageError(f"`{name}` in {file} is {value!r}", f"it takes a positive {kind.__name__}", f"correct `{name}`")
+        raise UsageError(
+            f"`{name}` in {file} is {value!r}", f"it takes a positive {kind.__name__}", f"correct `{name}`"
+        )
     return kind(value)
 
 
@@ -142,5 +158,9 @@ def _refuse_unknown(file: Path, prefix: str, table: Mapping[str, Any], known: li
     for name in table:
         if name not in known:
             close = difflib.get_close_matches(name, known, 1)
-            hint = f"did you mean `{prefix}{close[0]}`?" if close else f"known names: {', '.join(prefix + k for k in known)}"
+            hint = (
+                f"did you mean `{prefix}{close[0]}`?"
+                if close
+                else f"known names: {', '.join(prefix + k for k in known)}"
+            )
             raise UsageError(f"unknown name `{prefix}{name}` in {file}", hint=hint)

@@ -24,11 +24,11 @@ def read(source: Path) -> tuple[NotebookNode, list[Place]]:
     """Read a source as a notebook without outputs, and tell where each of its cells starts.
 
     Raises:
-        LessonError: jupytext is not installed or cannot read the file, a code cell is empty, or a tag is almost
+        LessonError: jupytext is missing or cannot read the file, a code cell is empty, or a tag is almost
             `solution`.
     """
     file, text = f"{source.parent.name}/{source.name}", source.read_text(encoding="utf-8")
-    notebook = _parsed(file, text)
+    notebook = _parsed(file, text.lstrip())
     notebook.metadata, notebook.nbformat, notebook.nbformat_minor = nbformat.from_dict(METADATA), 4, 5
     places = _places(file, text, len(notebook.cells))
     stem = re.sub(r"[^A-Za-z0-9]", "-", source.stem)
@@ -57,8 +57,13 @@ def _places(file: str, text: str, cells: int) -> list[Place]:
     lines = text.splitlines()
     starts = [number for number, line in enumerate(lines, 1) if re.match(r"# %%(\s|$)", line)]
     starts = [0] * (cells - len(starts)) + starts  # text before the first `# %%` is a cell of its own
-    filled = [number for number, line in enumerate(lines, 1) if line.strip()]
-    return [Place(file, next((number for number in filled if number > start), start)) for start in starts]
+    places = []
+    for start in starts:
+        first = next(
+            (number for number, line in enumerate(lines, 1) if number > start and line.strip()), start
+        )
+        places.append(Place(file, start if first in starts else first))
+    return places
 
 
 def _refuse(cell: NotebookNode, place: Place) -> None:

@@ -92,7 +92,11 @@ def test_ready_only_by_the_probe_and_again_after_a_kill(make, run):
     until_ready(one)
     first = one.rows()[0]
     os.kill(first["pid"], signal.SIGKILL)
-    row = wait.until(lambda: one.ready and one.rows()[0]["pid"] != first["pid"] and one.rows()[0], what="restart", timeout=20)
+    row = wait.until(
+        lambda: one.ready and one.rows()[0]["pid"] != first["pid"] and one.rows()[0],
+        what="restart",
+        timeout=20,
+    )
     assert row["restarts"] == 1
 
 
@@ -127,7 +131,9 @@ def test_a_foreign_server_on_the_port_never_counts_as_ready(make, run, tmp_path)
         wait.until(lambda: httpx.get(f"http://127.0.0.1:{port}").status_code == 200, what="the foreign server", timeout=20,
                    transient=(httpx.HTTPError,))  # fmt: skip
         one = run(make("web", port))
-        row = wait.until(lambda: one.rows()[0]["failures"] >= 2 and one.rows()[0], what="two failed starts", timeout=20)
+        row = wait.until(
+            lambda: one.rows()[0]["failures"] >= 2 and one.rows()[0], what="two failed starts", timeout=20
+        )
         assert not row["ready"]
         assert foreign.poll() is None
     finally:
@@ -138,7 +144,9 @@ def test_a_foreign_server_on_the_port_never_counts_as_ready(make, run, tmp_path)
 def test_what_is_needed_starts_first(make, run):
     gate = threading.Event()
     slow = probes.http_probe(port := free_port(), "/")
-    base = make("base", port, probe=lambda process: slow(process) if gate.is_set() else Health(False, "held back"))
+    base = make(
+        "base", port, probe=lambda process: slow(process) if gate.is_set() else Health(False, "held back")
+    )
     one = run(base, make("web", needs=("base",)))
     wait.until(lambda: one.rows()[1]["reason"] == "waits for base", what="web to wait", timeout=20)
     assert one.rows()[1]["pid"] is None
@@ -148,7 +156,9 @@ def test_what_is_needed_starts_first(make, run):
 
 def test_back_off_grows_and_the_reason_is_told(make, run):
     one = run(make(argv=(sys.executable, "-c", "import sys; print('no luck'); sys.exit(3)")))
-    row = wait.until(lambda: one.rows()[0]["failures"] >= 3 and one.rows()[0], what="three failures", timeout=20)
+    row = wait.until(
+        lambda: one.rows()[0]["failures"] >= 3 and one.rows()[0], what="three failures", timeout=20
+    )
     assert row["reason"] in ("ended with exit code 3", "starting")
     assert "no luck" in one.workloads["web"].spec.log.read_text()
 
@@ -198,8 +208,13 @@ time.sleep(600)
 
 def killed_supervisor(home, *specs) -> dict[str, int]:
     """Let a supervisor in another process start the specs, kill it, and return the pids that it leaves."""
-    told = [{"name": s.name, "argv": s.argv, "env": s.env, "cwd": str(s.cwd), "log": str(s.log), "port": s.port} for s in specs]
-    process = subprocess.Popen([sys.executable, "-c", FIRST_SUPERVISOR], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    told = [
+        {"name": s.name, "argv": s.argv, "env": s.env, "cwd": str(s.cwd), "log": str(s.log), "port": s.port}
+        for s in specs
+    ]
+    process = subprocess.Popen(
+        [sys.executable, "-c", FIRST_SUPERVISOR], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     process.stdin.write(json.dumps({"home": str(home), "specs": told}))
     process.stdin.close()
     pids = json.loads(process.stdout.readline())

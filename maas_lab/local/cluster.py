@@ -76,7 +76,12 @@ class LocalCluster:
         left = supervisor.leftovers(self.home.root)
         if daemon is not None:
             daemon.send_signal(signal.SIGTERM)
-            wait.until(lambda: supervisor.how_it_ended(daemon), what="the lab to stop", timeout=60, hint="./lab down again")
+            wait.until(
+                lambda: supervisor.how_it_ended(daemon),
+                what="the lab to stop",
+                timeout=60,
+                hint="./lab down again",
+            )
             left = supervisor.leftovers(self.home.root)
         for process in left:
             supervisor.end(process)
@@ -90,14 +95,14 @@ class LocalCluster:
     def status(self) -> dict[str, Any]:
         """Return how the stack is, as `./lab status --json` prints it.
 
-        Keys: `ready`, `phase`, `endpoints` (name to URL), `workloads` (name, ready, pid, restarts, age_s in seconds,
+        Keys: `ready`, `phase`, `endpoints` (name to URL), `model` (its name in the catalog), `workloads` (name, ready, pid, restarts, age_s in seconds,
         rss_bytes of the process and its children, log, reason).
         """
         said = self.home.read_status()
         if said is None or self._daemon() is None:
-            return {"ready": False, "phase": "stopped", "endpoints": {}, "workloads": []}
+            return {"ready": False, "phase": "stopped", "endpoints": {}, "model": "", "workloads": []}
         rows = [self._row(row) for row in said["workloads"]]
-        return {"ready": said["ready"], "phase": said["phase"], "endpoints": said["endpoints"], "workloads": rows}
+        return {key: said[key] for key in ("ready", "phase", "endpoints", "model")} | {"workloads": rows}
 
     def endpoints(self) -> dict[str, str]:
         """Return where the running stack is reached.
@@ -123,7 +128,10 @@ class LocalCluster:
         file = self.home.logs / f"{name}.log"
         if not file.exists():
             known = sorted(path.stem for path in self.home.logs.glob("*.log"))
-            raise UsageError(f"there is no log of {name!r}", hint=f"known: {', '.join(known) or 'none; start with ./lab up'}")
+            raise UsageError(
+                f"there is no log of {name!r}",
+                hint=f"known: {', '.join(known) or 'none; start with ./lab up'}",
+            )
         return file
 
     def _end_unfinished(self, started: psutil.Popen) -> None:
@@ -168,16 +176,22 @@ class LocalCluster:
         """Raise when the supervisor we started has ended; exit code 0 only says that another one was there first."""
         if started is not None and started.poll():
             log = self.home.logs / "supervisor.log"
-            raise StackError(f"the supervisor {supervisor.how_it_ended(started)}", _tail(log), "./lab logs supervisor")
+            raise StackError(
+                f"the supervisor {supervisor.how_it_ended(started)}", _tail(log), "./lab logs supervisor"
+            )
 
     def _refuse_hopeless(self, rows: list[dict[str, Any]]) -> None:
         for row in rows:
             if row["failures"] >= GIVE_UP_AFTER:
                 why = f"{row['reason']}; last line of its log: {_tail(Path(row['log']))}"
-                raise StackError(f"{row['name']} does not come up", why, row["hint"] or f"./lab logs {row['name']}")
+                raise StackError(
+                    f"{row['name']} does not come up", why, row["hint"] or f"./lab logs {row['name']}"
+                )
 
     def _row(self, row: dict[str, Any]) -> dict[str, Any]:
-        kept = {key: row[key] for key in ("name", "ready", "pid", "restarts", "failures", "log", "reason", "hint")}
+        kept = {
+            key: row[key] for key in ("name", "ready", "pid", "restarts", "failures", "log", "reason", "hint")
+        }
         age = time.time() - row["started"] if row["started"] and row["pid"] else None
         return kept | {"age_s": age and round(age, 1), "rss_bytes": resident_bytes(row["pid"])}
 

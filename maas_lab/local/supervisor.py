@@ -88,7 +88,9 @@ class Stopping(BaseException):
 class Workload:
     """Keeps one process running, in a thread of its own."""
 
-    def __init__(self, spec: Spec, home: Path, peers: Mapping[str, Workload], changed: Callable[[], None]) -> None:
+    def __init__(
+        self, spec: Spec, home: Path, peers: Mapping[str, Workload], changed: Callable[[], None]
+    ) -> None:
         self.spec, self.home, self.peers, self.changed = spec, home, peers, changed
         self.process: psutil.Process | None = None
         self.leftover: psutil.Process | None = None
@@ -155,7 +157,11 @@ class Workload:
         if missing := [peer.spec.name for peer in needs if not peer.ready]:
             self._note(Health(False, f"waits for {', '.join(missing)}"))
         wait.until(
-            lambda: all(peer.ready for peer in needs), what="its needs", timeout=math.inf, every=0.05, sleep=self._sleep
+            lambda: all(peer.ready for peer in needs),
+            what="its needs",
+            timeout=math.inf,
+            every=0.05,
+            sleep=self._sleep,
         )
 
     def _adopted(self) -> psutil.Process | None:
@@ -168,6 +174,7 @@ class Workload:
         return process
 
     def _spawned(self) -> psutil.Process:
+        self._note(Health(False, "preparing"))
         self.spec.prepare(self._sleep)
         mark = f"{self.spec.name} {self.spec.fingerprint} {self.home}"
         process = spawn(self.spec.argv, {**self.spec.env, MARK: mark}, self.spec.cwd, self.spec.log)
@@ -186,10 +193,10 @@ class Workload:
             if now >= next_probe:
                 health = self.spec.probe(process)
                 self._note(health)
-                misses = 0 if health.alive else misses + 1
+                was_ready |= health.ready
+                misses = misses + 1 if was_ready and not health.alive else 0
                 if misses >= 3:
                     return f"liveness probe failed: {health.reason}"
-                was_ready |= health.ready
                 next_probe = now + (self.spec.period_s if health.ready else 0.1)
             if not was_ready and now > deadline:
                 return f"not ready after {self.spec.start_s:.0f} s: {self.reason}"
@@ -231,7 +238,12 @@ class Supervisor:
         for process in leftovers(self._home):
             name, fingerprint = _mark(process)[:2]
             workload = self.workloads.get(name)
-            if workload and fingerprint == workload.spec.fingerprint and _is_leader(process) and not workload.leftover:
+            if (
+                workload
+                and fingerprint == workload.spec.fingerprint
+                and _is_leader(process)
+                and not workload.leftover
+            ):
                 workload.leftover = process
             else:
                 end(process, workload.spec if workload else None)

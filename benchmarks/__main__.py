@@ -1,0 +1,76 @@
+"""Run the measurements that were named, or all of them, on a home of their own, and print a table each."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import install, measures
+from maas_lab import settings
+from maas_lab.errors import LabError
+from maas_lab.local import LocalCluster, runtime
+
+CHOICES = {
+    "start": measures.start,
+    "memory": measures.memory,
+    "gateway": measures.gateway_overhead,
+    "lesson": measures.lesson_run,
+}
+
+
+def show(console: Console, title: str, header: list[str], rows: list[list[str]]) -> None:
+    table = Table(*header, title=title, title_justify="left", box=None, header_style="bold")
+    for row in rows:
+        table.add_row(*row)
+    console.print(table, "")
+
+
+def on_a_stack(console: Console, names: list[str]) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="maas-lab-bench-"))
+    os.environ["MAAS_LAB_HOME"] = str(folder / "home")
+    os.environ.setdefault("MAAS_LAB_RUNTIME", str(folder / "runtime"))
+    settings.never_proxy_loopback()
+    cluster = LocalCluster()
+    try:
+        runtime.install(cluster.settings.runtime_folder, lambda text, done, total: None)
+        cluster.up()
+        for name in names:
+            show(console, *CHOICES[name](cluster))
+    finally:
+        cluster.down()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def main() -> int:
+    names = sys.argv[1:] or [*CHOICES, "install"]
+    console = Console(width=120)
+    if unknown := [name for name in names if name not in (*CHOICES, "install")]:
+        console.print(f"unknown: {', '.join(unknown)}; there are: {', '.join(CHOICES)}, install")
+        return 2
+    model = next(
+        (line.split(":")[1].strip() for line in open("/proc/cpuinfo") if "model name" in line), "unknown CPU"
+    )
+    load = os.getloadavg()[0]
+    console.print(
+        f"{os.cpu_count()} cores of {model}, Python {platform.python_version()}, load {load:.1f} at the start\n"
+    )
+    if stack := [name for name in names if name in CHOICES]:
+        on_a_stack(console, stack)
+    if "install" in names:
+        show(console, *install.measure())
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except LabError as error:
+        print("\n".join(error.lines()), file=sys.stderr)
+        sys.exit(error.exit_code)

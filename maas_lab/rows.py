@@ -1,0 +1,198 @@
+"""What the gateway keeps: catalogue models, keys and spend rows, each as a typed row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+# LiteLLM's prefix for the kind of server; the name at the model server follows, and may hold a slash.
+_PROVIDERS = ("hosted_vllm/", "openai/")
+_FINGERPRINT = "maas_lab_fingerprint"
+
+
+@dataclass(frozen=True)
+class CatalogModel:
+    """A model that the gateway offers.
+
+    Attributes:
+        name: what consumers call it.
+        id: the gateway's own id of this row.
+        served: the name at the model server behind it.
+        api_base: the model server's address.
+        input_cost: dollars per prompt token.
+        output_cost: dollars per answered token.
+        fingerprint: of the model server's key, which the gateway never gives back; empty when the model was
+            registered by other means.
+    """
+
+    name: str
+    id: str
+    served: str
+    api_base: str
+    input_cost: float
+    output_cost: float
+    fingerprint: str = ""
+
+    @classmethod
+    def read(cls, row: Mapping[str, Any]) -> CatalogModel:
+        """Read a row of `/model/info`."""
+        params, info = row["litellm_params"], row["model_info"]
+        return cls(
+            name=row["model_name"],
+            id=info["id"],
+            served=_served(params["model"]),
+            api_base=params.get("api_base") or "",
+            input_cost=float(params.get("input_cost_per_token") or 0),
+            output_cost=float(params.get("output_cost_per_token") or 0),
+            fingerprint=info.get(_FINGERPRINT) or "",
+        )
+
+    @property
+    def terms(self) -> tuple[str, str, float, float, str]:
+        """What makes two rows of a name the same offer."""
+        return self.served, self.api_base.rstrip("/"), self.input_cost, self.output_cost, self.fingerprint
+
+    def request(self, secret: str) -> dict[str, Any]:
+        """Return the body of `/model/new`."""
+        params = {"model": f"hosted_vllm/{self.served}", "api_base": self.api_base, "api_key": secret}
+        costs = {"input_cost_per_token": self.input_cost, "output_cost_per_token": self.output_cost}
+        info = {_FINGERPRINT: self.fingerprint}
+        return {"model_name": self.name, "litellm_params": params | costs, "model_info": info}
+
+
+@dataclass(frozen=True)
+class KeyInfo:
+    """What the gateway knows about a key; the secret is not part of it.
+
+    Attributes:
+        name: the key's name, unique at the gateway; empty when it has none.
+        hash: SHA-256 of the secret, as in spend rows.
+        models: the models it opens; empty means all.
+        spend: dollars spent, some seconds behind the calls.
+        max_budget: dollars; None means no limit.
+        rpm_limit: requests per minute; None means no limit.
+        tpm_limit: tokens per minute; None means no limit.
+        blocked: whether its calls are refused.
+        expires: when it ends, UTC; None means never.
+        application: what it is used for; None when it does not say.
+        user: the owner's id; None when it has none.
+        created_at: UTC.
+    """
+
+    name: str
+    hash: str
+    models: tuple[str, ...]
+    spend: float
+    max_budget: float | None
+    rpm_limit: int | None
+    tpm_limit: int | None
+    blocked: bool
+    expires: datetime | None
+    application: str | None
+    user: str | None
+    created_at: datetime | None
+
+    @classmethod
+    def read(cls, row: Mapping[str, Any], hashed: str) -> KeyInfo:
+        """Read a row of `/key/list` or the `info` of `/key/info`."""
+        return cls(
+            name=row.get("key_alias") or "",
+            hash=hashed,
+            models=tuple(row.get("models") or ()),
+            spend=float(row.get("spend") or 0),
+            max_budget=row.get("max_budget"),
+            rpm_limit=row.get("rpm_limit"),
+            tpm_limit=row.get("tpm_limit"),
+            blocked=bool(row.get("blocked")),
+            expires=_time(row.get("expires")),
+            application=(row.get("metadata") or {}).get("application"),
+            user=row.get("user_id") or None,
+            created_at=_time(row.get("created_at")),
+        )
+
+
+@dataclass(frozen=True)
+class SpendRow:
+    """One call, as the gateway booked it.
+
+    Attributes:
+        request_id: equal to the `id` of the answer; for a refused call the header `x-litellm-call-id`.
+        time: when the call arrived, UTC.
+        key_hash: SHA-256 of the key that called.
+        key_name: its name; empty when the gateway never had this key.
+        application: what the key is used for; None when it does not say.
+        user: the owner of the key; None when it has none, and for most refused calls.
+        team: the team of the key; None when it has none.
+        model: the catalogue's name, or the requested one when the call was refused.
+        prompt_tokens: tokens of the prompt.
+        completion_tokens: tokens of the answer.
+        total_tokens: both.
+        cost: dollars.
+        status: `success` or `failure`.
+        outcome: one of `refusals.OUTCOMES`, as `ask_many` names them.
+        latency_s: seconds from the call's arrival to the answer's end.
+    """
+
+    request_id: str
+    time: datetime
+    key_hash: str
+    key_name: str
+    application: str | None
+    user: str | None
+    team: str | None
+    model: str
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    cost: float
+    status: str
+    outcome: str
+    latency_s: float
+
+    @classmethod
+    def read(cls, row: Mapping[str, Any], owners: Mapping[str, KeyInfo]) -> SpendRow:
+        """Read a row of `/spend/logs/v2`.
+
+        Args:
+            row: as the gateway sends it.
+            owners: the keys by hash, because a row has no application, and a refusal's row no key name.
+        """
+        told = row.get("metadata") or {}
+        owner = owners.get(row["api_key"])
+        begin, end = _time(row["startTime"]), _time(row["endTime"])
+        return cls(
+            request_id=row["request_id"],
+            time=begin,
+            key_hash=row["api_key"],
+            key_name=told.get("user_api_key_alias") or (owner.name if owner else ""),
+            application=owner.application if owner else None,
+            user=row.get("user") or None,
+            team=row.get("team_id") or None,
+            model=row.get("model_group") or _served(row.get("model") or ""),
+            prompt_tokens=int(row.get("prompt_tokens") or 0),
+            completion_tokens=int(row.get("completion_tokens") or 0),
+            total_tokens=int(row.get("total_tokens") or 0),
+            cost=float(row.get("spend") or 0),
+            status=row.get("status") or "success",
+            outcome=_outcome(row.get("status"), told.get("error_information") or {}),
+            latency_s=(end - begin).total_seconds(),
+        )
+
+
+def _outcome(status: str | None, error: Mapping[str, Any]) -> str:
+    if status != "failure":
+        return "answered"
+    if error.get("error_class") == "BudgetExceededError":
+        return "budget exceeded"
+    code = str(error.get("error_code") or "")
+    return "rate limited" if code == "429" else "failed" if code.startswith("5") else "refused"
+
+
+def _served(model: str) -> str:
+    return next((model.removeprefix(prefix) for prefix in _PROVIDERS if model.startswith(prefix)), model)
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text).astimezone(UTC) if text else None

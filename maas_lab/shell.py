@@ -1,0 +1,58 @@
+"""Run a program: the only place outside the local cluster that does."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from os import PathLike
+from typing import NamedTuple
+
+from maas_lab.errors import EnvironmentFault, TookTooLong
+
+
+class Finished(NamedTuple):
+    """A program that ran: its exit code, and what it wrote."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+def run(argv: Sequence[str], *, stdin: str = "", timeout: float = 60) -> Finished:
+    """Run a program to its end, without a shell in between.
+
+    Args:
+        argv: the program and its arguments; every user of this machine can read them, so no secrets.
+        stdin: what the program reads; the place for secrets.
+        timeout: seconds, after which the program is ended.
+
+    Raises:
+        EnvironmentFault: the program is not installed.
+        TookTooLong: the time was up.
+    """
+    try:
+        # Bytes, because text mode would turn the CRLF of HTTP headers into LF.
+        done = subprocess.run(list(argv), input=stdin.encode(), capture_output=True, timeout=timeout)
+    except FileNotFoundError as error:
+        hint = f"install `{argv[0]}` with this machine's package manager"
+        raise EnvironmentFault(f"`{argv[0]}` is not installed here", hint=hint) from error
+    except subprocess.TimeoutExpired as error:
+        raise TookTooLong(f"`{argv[0]}` did not end within {timeout:g} s") from error
+    return Finished(
+        done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+    )
+
+
+def foreground(argv: Sequence[str], cwd: str | PathLike[str] | None = None) -> int:
+    """Run a program in this terminal until it ends, and return its exit code; Ctrl-C is the program's.
+
+    Args:
+        argv: the program and its arguments.
+        cwd: its working folder.
+    """
+    process = subprocess.Popen(list(argv), cwd=cwd)
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:  # the terminal has sent it to the program too, which knows how to end
+            continue

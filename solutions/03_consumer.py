@@ -1,0 +1,364 @@
+# %% [markdown]
+# # 03 · Call a model as if it were a public API
+#
+# You are a developer. You do not know where the GPUs are, and you do not need to.
+#
+# **You will do**: get a key, call a model with curl and with the OpenAI SDK, stream an answer, build a small
+# application, meet four kinds of refusal, and replace your key.
+#
+# **You will learn**: what a consumer of Models-as-a-Service sees, what is measured behind the scenes, and how a
+# good client behaves when it is refused.
+#
+# **You need**: 30 minutes, and a running lab (`./lab up`). Running all cells takes less than a minute.
+
+# %% tags=["parameters"]
+app_name: str = "My GenAI App"  # the application you build; its keys carry this name
+burst: int = 12  # how many calls the burst at the end makes
+
+# %% [markdown]
+# ## The story
+#
+# Yesterday you would have asked for a GPU, waited two weeks, installed a model server, and left it idle most of
+# the day. Today your organisation runs **one** model for everybody and gives you an address and a key.
+#
+# An **API gateway** stands in front of the model: it checks who calls, counts what they use, and passes the call on.
+
+# %%
+from maas_lab import ask, ask_many, checks, connect, errors, expect, plots
+
+lab = connect()
+lab
+
+# %% [markdown]
+# ## Look: what does your key open?
+#
+# A **key** is a secret that says who you are. This one belongs to your application and opens one model.
+# It never shows more than its last four characters.
+#
+# The first line removes what an earlier run of this lesson has left.
+
+# %%
+lab.gateway.delete_key(*[old.hash for old in lab.gateway.keys(application=app_name)])
+key = lab.gateway.create_key(app_name, models=[lab.model])
+key
+
+# %%
+lab.gateway.available_models(key)
+
+# %% [markdown]
+# ## Call it with curl
+#
+# This is the command a portal gives you. Before you run it, predict: what in this command tells you that the model
+# runs on your own organisation's hardware?
+
+# %%
+command = lab.curl(key, "In one short sentence: what is an API?")
+command
+
+# %% [markdown]
+# Run it. The same curl runs here; only the key goes in by another way, because every user of a machine can read the
+# arguments of its programs.
+
+# %%
+answer = command.run()
+print("object:       ", answer["object"])
+print("choices:      ", len(answer["choices"]))
+print(
+    "usage adds up:",
+    sum(answer["usage"][part] for part in ("prompt_tokens", "completion_tokens"))
+    == answer["usage"]["total_tokens"],
+)
+
+# %% [markdown]
+# What the model said. (This is a very small model, made for measuring and not for knowing. Don't believe it.)
+
+# %% tags=["nbval-ignore-output"]
+answer["choices"][0]["message"]["content"]
+
+# %% [markdown]
+# Nothing in the command and nothing in the answer says where the model runs: only the address differs from a public
+# provider's. That is the point. The infrastructure can move, grow or change its GPUs, and your code stays as it is.
+#
+# ## Look behind the curtain, once
+#
+# The gateway writes one **spend row** for each call: who, which model, how many tokens, what it cost. The answer's
+# `id` is the row's `request_id`. A row appears a few seconds after its call.
+#
+# **Exercise 3.1** Find the spend row of the call you just made.
+
+# %%
+row = lab.gateway.spend_row(answer["id"])  # SOLUTION
+
+# %%
+checks.booked(lab, answer, row)
+
+# %%
+print("key:              ", row.key_name)
+print("model:            ", row.model)
+print("priced per token: ", row.cost > 0)
+print("outcome:          ", row.outcome)
+
+# %% [markdown]
+# ## Call it from Python
+#
+# The gateway speaks the OpenAI API, so the stock SDK works. Two arguments change: `base_url` is `lab.url`, and
+# `api_key` is your key; `key.reveal()` gives the secret to code, and never to a printout.
+#
+# By default the SDK repeats refused calls in silence, for up to a minute. In this lesson you want to see
+# refusals: set `max_retries=0`.
+#
+# **Exercise 3.2** Make a client of the stock SDK for this gateway.
+
+# %%
+from openai import OpenAI
+
+client = OpenAI(base_url=lab.url, api_key=key.reveal(), max_retries=0)  # SOLUTION
+
+# %%
+checks.sdk(lab, client)
+
+# %%
+reply = client.chat.completions.create(
+    model=lab.model,
+    messages=[{"role": "user", "content": "Name three colours."}],
+    max_tokens=24,
+)
+print("an answer came:", bool(reply.choices[0].message.content))
+print(
+    "usage adds up: ", reply.usage.prompt_tokens + reply.usage.completion_tokens == reply.usage.total_tokens
+)
+
+# %% [markdown]
+# ## Let it stream
+#
+# A reader does not want to wait for the last word. With `stream=True` the answer comes in parts as the model makes
+# them. Two numbers tell how that feels: the **time to the first token**, and the **tokens per second** after it.
+#
+# A stream carries no `usage` unless you ask for it with `include_usage`. A client that does not know its usage
+# cannot check its bill.
+#
+# Predict: which part of the waiting does streaming shorten?
+
+# %%
+import time
+
+arrivals, usage, stream_id = [], None, ""
+started = time.perf_counter()
+for chunk in client.chat.completions.create(
+    model=lab.model,
+    messages=[{"role": "user", "content": "Tell me about the sea."}],
+    max_tokens=48,
+    stream=True,
+    stream_options={"include_usage": True},
+):
+    stream_id, usage = chunk.id, chunk.usage or usage
+    if chunk.choices and chunk.choices[0].delta.content:
+        arrivals.append(time.perf_counter() - started)
+
+stream_row = lab.gateway.spend_row(stream_id)
+print("parts arrived one by one:         ", len(arrivals) > 10)
+print("tokens told here = tokens booked: ", usage.total_tokens == stream_row.total_tokens)
+
+# %% [markdown]
+# `arrivals` holds the seconds from your question to each part; `stream_row.completion_tokens` is how many tokens
+# the gateway booked for the answer.
+#
+# **Exercise 3.3** Compute the time to the first token, and the tokens per second from the first part to the last.
+
+# %%
+first_token_s = arrivals[0]  # SOLUTION
+tokens_per_s = stream_row.completion_tokens / (arrivals[-1] - arrivals[0])  # SOLUTION
+
+# %%
+checks.stream(lab, arrivals, stream_row, first_token_s, tokens_per_s)
+
+# %% tags=["nbval-ignore-output"]
+print(f"first token after {first_token_s:.2f} s, then {tokens_per_s:.0f} tokens per second")
+
+# %% [markdown]
+# Streaming makes nothing faster: the last word comes when it would have come anyway. It shortens the wait for the
+# **first** word. The misconception: "streaming is quicker, so it costs less". The tokens are the same.
+#
+# ## Build a small application
+#
+# Ten support tickets wait for a one-line summary. One after the other, that takes ten times as long as one; but a
+# model server **batches** calls that come at the same time.
+
+# %%
+tickets = [
+    "The printer on floor 3 prints only blank pages since Monday.",
+    "I cannot log in from home, the VPN says my certificate has expired.",
+    "Please give the new colleague access to the team calendar.",
+    "The build server is out of disk space again.",
+    "My laptop gets very hot in video calls.",
+    "The invoice of March shows the wrong cost centre.",
+    "Search in the wiki finds nothing since the update.",
+    "Can I have a second monitor for the test bench?",
+    "The coffee machine in the kitchen asks for a password.",
+    "Mails to our customer in Spain come back as spam.",
+]
+prompts = [f"Summarise this support ticket in five words: {ticket}" for ticket in tickets]
+
+# %% [markdown]
+# `ask_many` makes many calls, some at a time, and keeps one row for each.
+#
+# **Exercise 3.4** Summarise all tickets with `client`, four at a time.
+
+# %%
+calls = ask_many(client, prompts, model=lab.model, concurrency=4, max_tokens=16)  # SOLUTION
+
+# %% [markdown]
+# The next cell waits until the gateway has booked every call. The check compares your tokens with the gateway's.
+
+# %%
+if calls is not ...:
+    for request_id in calls.frame["request_id"]:
+        lab.gateway.spend_row(request_id)
+checks.tickets(lab, key, calls, count=len(tickets))
+
+# %%
+calls.frame[["outcome", "status"]].value_counts().reset_index(name="calls")
+
+# %% [markdown]
+# ## Be refused, and know why
+#
+# A good client meets refusals and knows what to do. First, how a refusal looks to the bare SDK:
+
+# %%
+import openai
+
+try:
+    OpenAI(base_url=lab.url, api_key="sk-" + "x" * 20, max_retries=0).models.list()
+except openai.AuthenticationError as error:
+    print("status:    ", error.status_code)
+    print("error.type:", error.body["type"])
+
+# %% [markdown]
+# The status alone does not tell refusals apart: this gateway answers 401 to an unknown key **and** to a model that
+# your key does not open, and releases of the same gateway have used 400, 422 and 429 for a spent budget. Go by
+# `error.type`. The lab's `ask` does that for you and raises one class for each kind.
+#
+# **A key nobody knows:**
+
+# %%
+with expect(errors.InvalidKey):
+    ask(lab.client("sk-" + "x" * 20), "Hello?", model=lab.model)
+
+# %% [markdown]
+# **A model that your key does not open:** whether it exists elsewhere does not matter.
+
+# %%
+with expect(errors.ModelNotAllowed):
+    ask(client, "Hello?", model="gpt-4o")
+
+# %% [markdown]
+# **A rate limit:** this key allows three requests per minute. Predict the outcome of six calls.
+
+# %%
+slow_key = lab.gateway.create_key(f"{app_name} (slow)", models=[lab.model], application=app_name, rpm_limit=3)
+six = ask_many(lab.client(slow_key), ["Say yes."] * 6, model=lab.model, concurrency=1, max_tokens=2)
+six
+
+# %% [markdown]
+# **A spent budget:** this key may spend one cent, and a call of a few tokens costs more at the lab's prices. The
+# call that crosses the line is still answered; the next one is not.
+
+# %%
+poor_key = lab.gateway.create_key(
+    f"{app_name} (poor)", models=[lab.model], application=app_name, max_budget=0.01
+)
+ask(lab.client(poor_key), "Say yes.", model=lab.model, max_tokens=2)
+with expect(errors.BudgetExceeded):
+    ask(lab.client(poor_key), "Say yes.", model=lab.model, max_tokens=2)
+
+# %% [markdown]
+# Four refusals, four classes: `errors.InvalidKey`, `errors.ModelNotAllowed`, `errors.RateLimited`,
+# `errors.BudgetExceeded`. A program that repeats every refused call makes things worse.
+#
+# **Exercise 3.5** Complete the function: for which of these errors is it worth to wait and try again?
+
+
+# %%
+def should_retry(error: Exception) -> bool:
+    return isinstance(error, errors.RateLimited)  # SOLUTION
+
+
+# %%
+checks.retries(lab, should_retry)
+
+# %% [markdown]
+# ## One telling chart: a burst meets a rate limit
+#
+# Your application becomes popular and sends more calls than its key allows. Predict: do the refused calls slow the
+# others down?
+
+# %%
+limit = max(1, burst * 2 // 3)
+burst_key = lab.gateway.create_key(
+    f"{app_name} (burst)", models=[lab.model], application=app_name, rpm_limit=limit
+)
+burst_calls = ask_many(
+    lab.client(burst_key), ["Count to five."] * burst, model=lab.model, concurrency=4, max_tokens=16
+)
+burst_calls
+
+# %%
+plots.calls_by_outcome(burst_calls.frame)
+
+# %% [markdown]
+# A refused call costs the model nothing: the gateway answers it in milliseconds, before a token is made. That is
+# how one shared model stays usable for everybody else.
+#
+# ## Keep your key clean
+#
+# Somebody pasted your key into a chat. A key cannot be made secret again; it can be **rotated**: the gateway makes
+# a new one with the same rights, and the old one dies.
+#
+# **Exercise 3.6** Rotate your key.
+
+# %%
+new_key = lab.gateway.rotate_key(key)  # SOLUTION
+
+# %%
+checks.rotated(lab, key, new_key)
+
+# %% [markdown]
+# ## Discuss
+#
+# 1. Your manager asks: "Why not give every team a GPU, then nobody is ever refused?" What do you answer?
+#
+# <details><summary>What a good answer contains</summary>
+#
+# Who pays for the idle hours; that a refusal by a rate limit is a decision somebody made and can change in a
+# second, while a GPU that is not there cannot be added; and that without a gateway nobody knows who uses what.
+#
+# </details>
+#
+# 2. Your application gets `BudgetExceeded` at night. Should it call again until morning?
+#
+# <details><summary>What a good answer contains</summary>
+#
+# No: waiting does not mend a budget. It should stop, tell its owner, and keep the work. Who may raise the budget,
+# and how fast, is a question to settle before the first night.
+#
+# </details>
+#
+# ## Clean up
+#
+# Remove the keys that this lesson made. Their spend rows stay: the accountant needs them.
+
+# %%
+lab.gateway.delete_key(*[one.hash for one in lab.gateway.keys(application=app_name)])
+print("keys left:", len(lab.gateway.keys(application=app_name)))
+
+# %% [markdown]
+# ## Under the hood
+#
+# `ask` is a thin cover over the SDK: it measures, and gives each refusal its class. Read how it is made:
+# run `ask??` in a cell of your own.
+#
+# ## On your own
+#
+# - Paste the curl command into a terminal. Which part of it would you have to change for a public provider?
+# - Give a key `tpm_limit=50` and find out what the gateway counts.
+# - Make a key with `duration="10s"` and call with it until it expires. Which class of error do you meet?

@@ -1,0 +1,244 @@
+"""The running stack: nothing is lost when a process is killed, nothing is open to others, nothing secret shows."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import uuid
+
+import psutil
+import pytest
+
+from maas_lab import wait
+from maas_lab.client import ask
+from maas_lab.client import openai_client as client_for
+from maas_lab.local import supervisor
+from maas_lab.local.probes import engine_port, listening_ports
+
+ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+
+
+@pytest.fixture
+def key(stack):
+    """A key of this test's own."""
+    made = stack.gateway.create_key(f"test-stack-{uuid.uuid4().hex[:8]}", models=[stack.model])
+    yield made
+    stack.gateway.delete_key(made)
+
+
+def rows(stack) -> dict[str, dict]:
+    return {row["name"]: row for row in stack.cluster.status()["workloads"]}
+
+
+def call(stack, key) -> str:
+    """Call the model once and return the request's id."""
+    return ask(client_for(stack.url, key), "Say hello.", model=stack.model, max_tokens=8).id
+
+
+def until_ready_again(stack) -> None:
+    wait.until(lambda: stack.cluster.status()["ready"], what="the stack to be whole again", timeout=90)
+
+
+def kill(stack, name: str) -> None:
+    """Kill a workload's process and wait until another one serves in its place."""
+    pid = rows(stack)[name]["pid"]
+    os.kill(pid, signal.SIGKILL)
+    wait.until(lambda: rows(stack)[name]["pid"] not in (pid, None), what=f"another {name}", timeout=60)
+    until_ready_again(stack)
+
+
+def family(stack) -> list[psutil.Process]:
+    """Return every process of the stack, the supervisor's included."""
+    daemon = stack.cluster._daemon()
+    return [daemon, *daemon.children(recursive=True)]
+
+
+@pytest.mark.parametrize("name", ["model", "gateway", "postgres"])
+def test_a_killed_process_comes_back_and_nothing_is_lost(stack, key, name):
+    request = call(stack, key)
+    cost = stack.gateway.spend_row(request).cost
+    kill(stack, name)
+    assert stack.gateway.key_info(key).name == key.name
+    assert stack.gateway.spend_row(request).cost == cost > 0
+    again = wait.until(lambda: call(stack, key), what="a call", timeout=30)
+    assert stack.gateway.spend_row(again).cost > 0
+    assert rows(stack)[name]["restarts"] >= 1
+
+
+def test_a_killed_query_engine_comes_back(stack, key):
+    gateway = psutil.Process(rows(stack)["gateway"]["pid"])
+    engine = next(p for p in gateway.children(recursive=True) if "-p" in p.cmdline())
+    engine.kill()
+    wait.until(lambda: rows(stack)["gateway"]["pid"] != gateway.pid, what="another gateway", timeout=60)
+    until_ready_again(stack)
+    assert stack.gateway.spend_row(call(stack, key)).cost > 0
+
+
+def test_a_database_that_stands_still_is_seen_and_nothing_is_restarted(stack):
+    """SIGSTOP: the server is there, listens, and does not answer."""
+    pids = {name: row["pid"] for name, row in rows(stack).items()}
+    server = psutil.Process(pids["postgres"])
+    frozen = [server, *server.children(recursive=True)]
+    for process in frozen:
+        process.suspend()
+    try:
+        wait.until(lambda: not rows(stack)["gateway"]["ready"], what="the gateway to notice", timeout=60)
+        assert not stack.cluster.status()["ready"]
+    finally:
+        for process in frozen:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.resume()
+    until_ready_again(stack)
+    assert {name: row["pid"] for name, row in rows(stack).items()} == pids
+
+
+def test_after_a_killed_supervisor_the_next_one_takes_over_what_runs(stack, key):
+    before = {name: row["pid"] for name, row in rows(stack).items()}
+    daemon = stack.cluster._daemon()
+    daemon.kill()
+    wait.until(lambda: supervisor.how_it_ended(daemon), what="the supervisor's end", timeout=10)
+    assert stack.cluster.status() == {
+        "ready": False,
+        "phase": "stopped",
+        "endpoints": {},
+        "model": "",
+        "workloads": [],
+    }
+    assert stack.cluster.up() is True
+    assert {name: row["pid"] for name, row in rows(stack).items()} == before
+    assert call(stack, key)
+
+
+def test_after_a_killed_supervisor_and_gateway_there_is_still_one_of_each(stack, key):
+    before = {name: row["pid"] for name, row in rows(stack).items()}
+    stack.cluster._daemon().kill()
+    os.kill(before["gateway"], signal.SIGKILL)
+    stack.cluster.up()
+    after = {name: row["pid"] for name, row in rows(stack).items()}
+    assert (after["postgres"], after["model"]) == (before["postgres"], before["model"])
+    assert after["gateway"] != before["gateway"]
+    leaders = [p for p in supervisor.leftovers(stack.cluster.home.root) if os.getsid(p.pid) == p.pid]
+    assert sorted(p.pid for p in leaders) == sorted(after.values())
+
+
+def test_down_ends_what_a_killed_supervisor_left(stack):
+    stack.cluster._daemon().kill()
+    assert stack.cluster.down() is True
+    assert supervisor.leftovers(stack.cluster.home.root) == []
+    stack.cluster.up()
+
+
+def test_down_and_up_keep_the_data_of_the_very_last_call(stack, key):
+    request = call(stack, key)
+    ports = stack.cluster.home.ports_in_use()
+    assert stack.cluster.down() is True
+    assert stack.cluster.down() is False
+    assert supervisor.leftovers(stack.cluster.home.root) == []
+    stack.cluster.up()
+    assert stack.cluster.home.ports_in_use() == ports
+    assert stack.gateway.spend_row(request, timeout=1).key_hash == key.hash
+    assert len(stack.gateway.models()) == 1
+
+
+def test_a_port_that_somebody_took_is_replaced(stack, key):
+    ports = stack.cluster.home.ports_in_use()
+    stack.cluster.down()
+    with contextlib.ExitStack() as held:
+        for name in ("gateway", "model", "postgres"):
+            taken = held.enter_context(socket.socket())
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            taken.bind(("127.0.0.1", ports[name]))
+            taken.listen()
+        stack.cluster.up()
+    assert not set(ports.values()) & set(stack.cluster.home.ports_in_use().values())
+    with type(stack.gateway)(
+        stack.cluster.endpoints()["gateway"], stack.cluster.secrets().master_key
+    ) as moved:
+        assert [model.api_base for model in moved.models()] == [stack.cluster.endpoints()["model"] + "/v1"]
+        assert ask(client_for(f"{moved.url}/v1", key), "Hello.", model=stack.model, max_tokens=4).id
+
+
+def test_everything_listens_on_loopback_only(stack):
+    listening = [
+        s for process in family(stack) for s in process.net_connections() if s.status == psutil.CONN_LISTEN
+    ]
+    assert len(listening) >= 4
+    assert {s.laddr.ip for s in listening} == {"127.0.0.1"}
+
+
+def test_each_port_is_served_by_the_process_that_the_status_names(stack):
+    for name, port in stack.cluster.home.ports_in_use().items():
+        assert port in listening_ports(psutil.Process(rows(stack)[name]["pid"]))
+    assert engine_port(psutil.Process(rows(stack)["gateway"]["pid"]))
+
+
+def test_no_secret_in_arguments_logs_or_readable_files(stack, key):
+    call(stack, key)
+    secrets = [*vars(stack.cluster.secrets()).values(), key.reveal()]
+    told = "\n".join(" ".join(process.cmdline()) for process in family(stack))
+    told += "\n".join(log.read_text(errors="replace") for log in stack.cluster.home.logs.glob("*.log"))
+    told += json.dumps(stack.cluster.status())
+    assert [secret[:6] for secret in secrets if secret in told] == []
+    root = stack.cluster.home.root
+    files = [
+        path
+        for path in root.rglob("*")
+        if path.is_file() and "postgres" not in path.relative_to(root).parts[:1]
+    ]
+    assert [
+        str(path)
+        for path in files
+        if path.stat().st_mode & 0o077 and any(s in path.read_text(errors="ignore") for s in secrets)
+    ] == []
+
+
+def test_status_tells_memory_age_and_log(stack):
+    status = stack.cluster.status()
+    assert status["ready"] is True
+    assert [row["name"] for row in status["workloads"]] == ["postgres", "model", "gateway"]
+    for row in status["workloads"]:
+        assert row["rss_bytes"] > 1e6
+        assert row["age_s"] > 0
+        assert row["log"].endswith(f"{row['name']}.log")
+
+
+@ROOT_ONLY
+def test_postgres_is_not_root_and_no_account_was_made(stack):
+    assert psutil.Process(rows(stack)["postgres"]["pid"]).uids().effective == 65534
+    known = subprocess.run(["getent", "passwd", "pgserver"], capture_output=True, check=False)
+    assert known.returncode == 2
+
+
+def test_the_database_wants_its_password(stack, runtime):
+    ports = stack.cluster.home.ports_in_use()
+    argv = [
+        runtime.postgres_bin / "psql",
+        "-h",
+        "127.0.0.1",
+        "-p",
+        str(ports["postgres"]),
+        "-U",
+        "litellm",
+        "-c",
+        "select 1",
+    ]
+    done = subprocess.run(argv, env={"PGPASSWORD": "wrong"}, capture_output=True, text=True, check=False)
+    assert "password authentication failed" in done.stderr
+
+
+def test_the_model_server_wants_its_key(stack):
+    import httpx
+
+    answer = httpx.get(stack.cluster.endpoints()["model"] + "/v1/models", trust_env=False)
+    assert answer.status_code == 401
+
+
+def test_a_second_up_says_so_at_once(stack):
+    done = subprocess.run(
+        [sys.executable, "-m", "maas_lab", "up", "--no-jupyter"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0
+    assert "already running" in done.stdout
