@@ -20,6 +20,7 @@ from maas_lab.local.postgres import account_problem
 PACKAGE_ROOT = Path(__file__).parents[2]
 START_S = 180.0
 GIVE_UP_AFTER = 3  # starts of one process that failed in a row
+_spawned: list[psutil.Popen] = []  # supervisors are children of ours that outlive the call: kept, for their exit code
 CLOCK_S = 2.0  # how far two readings of a process's start may lie apart when the clock is adjusted
 
 
@@ -156,7 +157,8 @@ class LocalCluster:
         }
         argv = (str(python), "-m", "maas_lab.local.daemon")
         with told_plainly(self.home.root):
-            return supervisor.spawn(argv, env, self.home.root, self.home.logs / "supervisor.log")
+            _spawned.append(supervisor.spawn(argv, env, self.home.root, self.home.logs / "supervisor.log"))
+        return _spawned[-1]
 
     def _wait_until_ready(self, report: Report, started: psutil.Popen | None) -> None:
         def ready() -> bool:

@@ -76,7 +76,9 @@ class Database {
     // One clock covers waiting for a free connection and opening one; the longer of the two limits is used.
     const connectionTimeoutMillis = Math.max(poolTimeoutMs, connection.connectionTimeoutMillis);
     this.pool = new pg.Pool({ ...connection, Client, max: limit, connectionTimeoutMillis });
-    this.pool.on('error', (error) => console.error(`query-engine: lost an idle connection: ${error.message}`));
+    const lost = (error) => console.error(`query-engine: lost a connection: ${error.message}`);
+    this.pool.on('error', lost); // while it is idle
+    this.pool.on('connect', (client) => client.on('error', lost)); // while a transaction holds it
   }
 
   get exhausted() {

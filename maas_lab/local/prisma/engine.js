@@ -60,10 +60,6 @@ class Engine {
     return this.told(await this.call('rollbackTransaction', id, NO_TRACE));
   }
 
-  metrics() {
-    return this.engine.metrics(JSON.stringify({ format: 'json' }));
-  }
-
   async call(method, ...args) {
     return JSON.parse((await this.engine[method](...args)) || '{}');
   }

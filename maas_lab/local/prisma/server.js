@@ -2,7 +2,6 @@
 //   POST /                                a query, or a batch; header X-transaction-id
 //   POST /transaction/start               and /transaction/ID/commit, /transaction/ID/rollback
 //   GET  /status                          200 when PostgreSQL answers, else 503
-//   GET  /metrics
 // Failed queries are answers with `errors` and status 200, as the native engine gives them.
 'use strict';
 
@@ -32,7 +31,7 @@ async function body(request) {
 }
 
 function send(response, status, content) {
-  const text = typeof content === 'string' ? content : JSON.stringify(content);
+  const text = JSON.stringify(content);
   response.writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) });
   response.end(text);
 }
@@ -55,8 +54,7 @@ async function post(engine, request) {
 
 async function answer(engine, database, request) {
   if (request.method === 'POST') return [200, await post(engine, request)];
-  if (request.url.startsWith('/metrics')) return [200, await engine.metrics()];
-  return status(database);
+  return request.url === '/status' ? status(database) : [404, { error: `no ${request.url} here` }];
 }
 
 function handler(engine, database) {

@@ -18,10 +18,8 @@ function fieldTypes(schema) {
 
 const isPlain = (one) => one !== null && typeof one === 'object' && !Array.isArray(one) && !one.$type;
 
-function tag(one) {
-  if (typeof one === 'string') return { $type: 'Json', value: one };
-  return Array.isArray(one) ? one.map(tag) : one;
-}
+// Columns that are lists of Json are not served (LiteLLM's schema has none): adapter-pg 5.17 stores their items as text.
+const tag = (one) => (typeof one === 'string' ? { $type: 'Json', value: one } : one);
 
 function tagOperators(filter) {
   return Object.fromEntries(
@@ -37,7 +35,7 @@ function jsonTagger(schema) {
   function field(one, type, model) {
     if (type === 'Json') return isPlain(one) ? tagOperators(one) : tag(one);
     if (models[type]) return walk(one, type);
-    return type ? one : walk(one, model); // not a field: `data`, `where`, `AND`, `create` and the like
+    return type ? one : walk(one, model); // not a field: `AND`, `create`, `some` and the like
   }
 
   function walk(one, model) {
@@ -47,7 +45,8 @@ function jsonTagger(schema) {
     return Object.fromEntries(Object.entries(one).map(([name, inner]) => [name, field(inner, types[name], model)]));
   }
 
-  return walk;
+  // The outermost names are the operation's own (`data`, `where`), even if the model has a field of that name.
+  return (given, model) => Object.fromEntries(Object.entries(given).map(([name, one]) => [name, walk(one, model)]));
 }
 
 const isTagged = (one) => typeof one.$type === 'string' && 'value' in one && Object.keys(one).length === 2;
