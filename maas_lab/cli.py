@@ -93,7 +93,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON for 
 
 @app.command()
 def logs(
-    name: Annotated[str, typer.Argument(help="postgres, model, gateway or supervisor")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="postgres, model, gateway or supervisor")],
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on as it grows, until Ctrl-C.")] = False,
 ) -> None:
     """Print the log of one process."""

@@ -16,9 +16,11 @@ ROOT = Path(__file__).parents[1]
 UID = "1000680000"
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 
-# The capability lets the account read the interpreter and the checkout wherever they are; it may write nothing more.
+# The capability lets the account read the interpreter and the checkout wherever they are, and access(2) heeds it
+# only with that bit; it may write nothing more.
 AS_UID = ["setpriv", f"--reuid={UID}", "--regid=0", "--clear-groups", "--bounding-set=-all,+dac_read_search",
-          "--inh-caps=-all,+dac_read_search", "--ambient-caps=-all,+dac_read_search"]  # fmt: skip
+          "--inh-caps=-all,+dac_read_search", "--ambient-caps=-all,+dac_read_search",
+          "--securebits=+no_setuid_fixup"]  # fmt: skip
 LAB = [sys.executable, "-m", "maas_lab"]
 
 

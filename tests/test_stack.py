@@ -15,6 +15,7 @@ import pytest
 from maas_lab import wait
 from maas_lab.client import ask
 from maas_lab.client import openai_client as client_for
+from maas_lab.gateway import Gateway
 from maas_lab.local import supervisor
 from maas_lab.local.probes import engine_port, listening_ports
 
@@ -26,7 +27,8 @@ def key(stack):
     """A key of this test's own."""
     made = stack.gateway.create_key(f"test-stack-{uuid.uuid4().hex[:8]}", models=[stack.model])
     yield made
-    stack.gateway.delete_key(made)
+    with Gateway(stack.cluster.endpoints()["gateway"], stack.cluster.secrets().master_key) as gateway:
+        gateway.delete_key(made)  # its port may have changed meanwhile
 
 
 def rows(stack) -> dict[str, dict]:
@@ -154,9 +156,7 @@ def test_a_port_that_somebody_took_is_replaced(stack, key):
             taken.listen()
         stack.cluster.up()
     assert not set(ports.values()) & set(stack.cluster.home.ports_in_use().values())
-    with type(stack.gateway)(
-        stack.cluster.endpoints()["gateway"], stack.cluster.secrets().master_key
-    ) as moved:
+    with Gateway(stack.cluster.endpoints()["gateway"], stack.cluster.secrets().master_key) as moved:
         assert [model.api_base for model in moved.models()] == [stack.cluster.endpoints()["model"] + "/v1"]
         assert ask(client_for(f"{moved.url}/v1", key), "Hello.", model=stack.model, max_tokens=4).id
 

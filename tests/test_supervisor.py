@@ -237,6 +237,23 @@ def test_the_next_supervisor_adopts_what_is_right_and_ends_the_rest(make, run, t
     assert supervisor.how_it_ended(orphan)
 
 
+def test_the_children_of_an_adopted_process_are_left_alone(make, run, tmp_path):
+    keep = make("keep", None, "--child")
+    pid = killed_supervisor(tmp_path, keep)["keep"]
+    [child] = psutil.Process(pid).children()
+    until_ready(run(keep))
+    assert not supervisor.how_it_ended(psutil.Process(pid))
+    assert not supervisor.how_it_ended(child)
+
+
+def test_an_orphan_whose_parent_is_gone_is_ended(make, run, tmp_path):
+    pid = killed_supervisor(tmp_path, make("keep", None, "--child"))["keep"]
+    [orphan] = psutil.Process(pid).children()
+    os.kill(pid, signal.SIGKILL)
+    until_ready(run(make("keep")))
+    assert supervisor.how_it_ended(orphan)
+
+
 def test_an_adopted_process_is_restarted_like_any_other(make, run, tmp_path):
     keep = make("keep")
     pid = killed_supervisor(tmp_path, keep)["keep"]

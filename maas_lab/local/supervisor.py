@@ -235,22 +235,27 @@ class Supervisor:
 
     def start(self) -> None:
         """Adopt or end what an earlier supervisor left, then start what is missing."""
-        for process in leftovers(self._home):
-            name, fingerprint = _mark(process)[:2]
-            workload = self.workloads.get(name)
-            if (
-                workload
-                and fingerprint == workload.spec.fingerprint
-                and _is_leader(process)
-                and not workload.leftover
-            ):
-                workload.leftover = process
-            else:
+        left = leftovers(self._home)
+        kept = {process.pid for process in left if self._keeps(process)}
+        for process in left:
+            if _session(process) not in kept:
+                workload = self.workloads.get(_mark(process)[0])
                 end(process, workload.spec if workload else None)
         for workload in self.workloads.values():
             if workload.leftover is None:
                 _end_by_pid_file(workload.spec)
             workload.start()
+
+    def _keeps(self, process: psutil.Process) -> bool:
+        """Hand a leftover to its workload, and tell whether that will have it; its children stay with it."""
+        name, fingerprint = _mark(process)[:2]
+        workload = self.workloads.get(name)
+        if workload is None or workload.leftover or fingerprint != workload.spec.fingerprint:
+            return False
+        if _session(process) != process.pid or how_it_ended(process):
+            return False
+        workload.leftover = process
+        return True
 
     def stop(self) -> None:
         """End all processes, those that need others first."""
@@ -323,11 +328,12 @@ def _mark(process: psutil.Process) -> list[str]:
         return []
 
 
-def _is_leader(process: psutil.Process) -> bool:
+def _session(process: psutil.Process) -> int | None:
+    """Return the id of a process's session, which is the pid of the process that we started."""
     try:
-        return os.getsid(process.pid) == process.pid and not how_it_ended(process)
+        return os.getsid(process.pid)
     except ProcessLookupError:
-        return False
+        return None
 
 
 def _end_by_pid_file(spec: Spec) -> None:
