@@ -1,1 +1,1 @@
-"""Measure the lab: `python -m benchmarks [start|memory|gateway|lesson|install ...]` prints tables; nothing is asserted."""
+"""Measure the lab: `python -m benchmarks [NAME ...]` prints a table each; nothing is asserted."""

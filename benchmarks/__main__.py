@@ -54,9 +54,8 @@ def main() -> int:
     if unknown := [name for name in names if name not in (*CHOICES, "install")]:
         console.print(f"unknown: {', '.join(unknown)}; there are: {', '.join(CHOICES)}, install")
         return 2
-    model = next(
-        (line.split(":")[1].strip() for line in open("/proc/cpuinfo") if "model name" in line), "unknown CPU"
-    )
+    told = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    model = next((line.split(":")[1].strip() for line in told if "model name" in line), "unknown CPU")
     load = os.getloadavg()[0]
     console.print(
         f"{os.cpu_count()} cores of {model}, Python {platform.python_version()}, load {load:.1f} at the start\n"

@@ -17,7 +17,7 @@ import psutil
 from maas_lab import wait
 from maas_lab.gateway import Gateway
 from maas_lab.keys import ApiKey
-from maas_lab.local import LocalCluster, supervisor
+from maas_lab.local import LocalCluster, processes
 from maas_lab.local.runtime import Runtime
 from maas_lab.local.stack import Stack
 
@@ -30,9 +30,7 @@ def admin(cluster: LocalCluster) -> Gateway:
     return Gateway(cluster.endpoints()["gateway"], cluster.secrets().master_key)
 
 
-def completion(
-    url: str, key: str, model: str, prompt: str = "Say hello.", max_tokens: int = 4
-) -> httpx.Response:
+def completion(url: str, key: str, model: str, prompt: str = "Say hello.", max_tokens: int = 4) -> httpx.Response:
     body = {
         "model": model,
         "messages": [{"role": "user", "content": prompt}],
@@ -80,11 +78,11 @@ def gateway_alone(cluster: LocalCluster) -> float:
         cluster.secrets(),
     )
     database, _, gateway = stack.specs()
-    processes = [supervisor.spawn(database.argv, database.env, database.cwd, database.log)]
+    running = [processes.spawn(database.argv, database.env, database.cwd, database.log)]
     try:
         wait.until(lambda: not stack.postgres.answers(), what="the database", timeout=30)
         began = time.perf_counter()
-        processes.append(supervisor.spawn(gateway.argv, gateway.env, gateway.cwd, gateway.log))
+        running.append(processes.spawn(gateway.argv, gateway.env, gateway.cwd, gateway.log))
         url = f"{stack.endpoints['gateway']}/health/liveliness"
         wait.until(
             lambda: httpx.get(url, trust_env=False).status_code == 200,
@@ -95,17 +93,15 @@ def gateway_alone(cluster: LocalCluster) -> float:
         )
         return time.perf_counter() - began
     finally:
-        for process, spec in zip(reversed(processes), (gateway, database)[-len(processes) :], strict=True):
-            supervisor.end(process, spec)
+        for process, spec in zip(reversed(running), (gateway, database)[-len(running) :], strict=True):
+            spec.end(process)
 
 
 def whole_stack(cluster: LocalCluster, key: ApiKey) -> tuple[float, float]:
     """Time `up` as a user types it, and then the first completion that the gateway priced."""
     cluster.down()
     began = time.perf_counter()
-    subprocess.run(
-        [sys.executable, "-m", "maas_lab", "up", "--no-jupyter"], cwd=ROOT, check=True, capture_output=True
-    )
+    subprocess.run([sys.executable, "-m", "maas_lab", "up", "--no-jupyter"], cwd=ROOT, check=True, capture_output=True)
     up = time.perf_counter() - began
     answer = completion(cluster.endpoints()["gateway"], key.reveal(), cluster.status()["model"])
     assert float(answer.headers["x-litellm-response-cost"]) > 0

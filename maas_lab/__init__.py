@@ -18,7 +18,7 @@ _HOME = {
     "expect": "maas_lab.client",
     "plots": "maas_lab.plots",
 }
-__all__ = sorted(_HOME)  # noqa: PLE0605
+__all__ = sorted(_HOME)
 
 
 def __getattr__(name: str) -> object:

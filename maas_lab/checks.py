@@ -64,14 +64,10 @@ def booked(lab: Lab, answer: Mapping[str, Any], row: SpendRow) -> None:
     )
     exercise.filled(row=row)
     if getattr(row, "request_id", None) != answer["id"]:
-        exercise.wrong(
-            "this row belongs to another call", "its `request_id` is not the `id` of curl's answer"
-        )
+        exercise.wrong("this row belongs to another call", "its `request_id` is not the `id` of curl's answer")
     stored = lab.gateway.spend_row(answer["id"], timeout=1)
     if stored.total_tokens != answer["usage"]["total_tokens"]:
-        exercise.wrong(
-            "the row has other tokens than the answer", "report this: the gateway would bill a wrong sum"
-        )
+        exercise.wrong("the row has other tokens than the answer", "report this: the gateway would bill a wrong sum")
     exercise.right("the gateway booked this call under the id that curl received, with the same tokens")
 
 
@@ -120,14 +116,18 @@ def stream(lab: Lab, arrivals: list[float], row: SpendRow, first_token_s: float,
         ),
     )
     exercise.filled(first_token_s=first_token_s, tokens_per_s=tokens_per_s)
+    for name, answer in {"first_token_s": first_token_s, "tokens_per_s": tokens_per_s}.items():
+        if not isinstance(answer, int | float):
+            exercise.wrong(f"`{name}` is a {type(answer).__name__}, not a number")
     if abs(first_token_s - arrivals[0]) > 1e-6:
         exercise.wrong("`first_token_s` is not the moment at which the first text arrived")
     stored = lab.gateway.spend_row(row.request_id, timeout=1)
-    expected = stored.completion_tokens / (arrivals[-1] - arrivals[0])
+    took = arrivals[-1] - arrivals[0]
+    expected = stored.completion_tokens / took
     if not 0.9 * expected <= tokens_per_s <= 1.1 * expected:
         exercise.wrong(
             f"`tokens_per_s` is {tokens_per_s:.1f}",
-            f"the gateway booked {stored.completion_tokens} tokens, and they came within {arrivals[-1] - arrivals[0]:.2f} s",
+            f"the gateway booked {stored.completion_tokens} tokens, and they came within {took:.2f} s",
         )
     exercise.right("your numbers agree with the tokens that the gateway booked for this stream")
 
@@ -143,22 +143,20 @@ def tickets(lab: Lab, key: ApiKey, calls: Calls, count: int) -> None:
         ),
     )
     exercise.filled(calls=calls)
+    if not hasattr(calls, "counts"):
+        exercise.wrong(f"`calls` is a {type(calls).__name__}", "it should be what `ask_many` returns")
     if calls.counts() != {"answered": count}:
         exercise.wrong(f"{calls!r}, of {count} tickets", "every ticket needs an answer")
     frame = calls.frame
     if not (frame["started_s"].iloc[1:] < frame["seconds"].iloc[0]).any():
-        exercise.wrong(
-            "the calls were made one after the other", "the model server batches calls that come together"
-        )
+        exercise.wrong("the calls were made one after the other", "the model server batches calls that come together")
     known = {row.request_id: row for row in lab.gateway.spend_rows(_day_ago(), key=key)}
     missing = [one for one in frame["request_id"] if one not in known]
     if missing:
         exercise.wrong(f"the gateway has not booked {len(missing)} of the calls with this key")
     tokens = sum(known[one].total_tokens for one in frame["request_id"])
     if tokens != calls.tokens():
-        exercise.wrong(
-            "your tokens and the gateway's differ", "report this: the gateway would bill a wrong sum"
-        )
+        exercise.wrong("your tokens and the gateway's differ", "report this: the gateway would bill a wrong sum")
     exercise.right(f"{count} tickets summarised, and the gateway booked exactly the tokens that you counted")
 
 
@@ -178,9 +176,7 @@ def retries(lab: Lab, should_retry: Callable[[Exception], bool]) -> None:
         if bool(answer) is not worth_it:
             exercise.wrong(
                 f"`should_retry` says {bool(answer)} to {name}",
-                "the same call can pass in a moment"
-                if worth_it
-                else "the same call would be refused again and again",
+                "the same call can pass in a moment" if worth_it else "the same call would be refused again and again",
             )
     exercise.right("it repeats what waiting can mend, and nothing else")
 

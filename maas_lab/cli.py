@@ -25,9 +25,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-lessons_app = typer.Typer(
-    no_args_is_help=True, help="Build or check the notebooks from their sources."
-)
+lessons_app = typer.Typer(no_args_is_help=True, help="Build or check the notebooks from their sources.")
 app.add_typer(lessons_app, name="lessons")
 
 
@@ -39,9 +37,7 @@ def up(
     cluster = LocalCluster()
     with console.progress() as report:
         fresh = cluster.up(report)
-    console.say(
-        f"The lab is {'ready' if fresh else 'already running'}: gateway {cluster.endpoints()['gateway']}"
-    )
+    console.say(f"The lab is {'ready' if fresh else 'already running'}: gateway {cluster.endpoints()['gateway']}")
     if not no_jupyter:
         _open_lessons(ROOT / "notebooks")
 
@@ -59,9 +55,7 @@ def _open_lessons(folder: Path) -> None:
 @app.command()
 def down() -> None:
     """Stop every process of the lab and keep its data."""
-    console.say(
-        "The lab has stopped; its data is kept." if LocalCluster().down() else "The lab was not running."
-    )
+    console.say("The lab has stopped; its data is kept." if LocalCluster().down() else "The lab was not running.")
 
 
 @app.command()
@@ -76,8 +70,7 @@ def reset(
         raise UsageError(f"reset deletes the lab's data in {cluster.home.root}", hint="./lab reset --yes")
     left = cluster.reset()
     console.say(
-        f"Deleted the lab in {cluster.home.root}"
-        + (f"; kept what is yours: {', '.join(left)}" if left else "")
+        f"Deleted the lab in {cluster.home.root}" + (f"; kept what is yours: {', '.join(left)}" if left else "")
     )
 
 
@@ -146,9 +139,7 @@ def check() -> None:
     from maas_lab import lessons
 
     if problems := lessons.check(ROOT):
-        raise LabError(
-            f"{len(problems)} notebooks are out of step", "; ".join(problems), "./lab lessons build"
-        )
+        raise LabError(f"{len(problems)} notebooks are out of step", "; ".join(problems), "./lab lessons build")
     console.say("everything is in step")
 
 
@@ -158,9 +149,7 @@ def test(context: typer.Context) -> None:
     from maas_lab import shell
 
     raise typer.Exit(
-        shell.foreground(
-            [sys.executable, "-m", "pytest", f"--rootdir={ROOT}", *(context.args or [])], cwd=ROOT
-        )
+        shell.foreground([sys.executable, "-m", "pytest", f"--rootdir={ROOT}", *(context.args or [])], cwd=ROOT)
     )
 
 
@@ -201,9 +190,7 @@ def main() -> None:
             prog_name="./lab",
             standalone_mode=False,
         )
-    except (
-        typer.BadParameter.__base__
-    ) as error:  # click's UsageError, which newer typers bring along themselves
+    except typer.BadParameter.__base__ as error:  # click's UsageError, which newer typers bring along themselves
         path = error.ctx.command_path if error.ctx else "./lab"
         errors.print(f"{error.format_message()} See {path} --help", markup=False)
         code = 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -15,6 +16,7 @@ from maas_lab.local.packages import Report
 from maas_lab.runner import CellDone, Event, LessonDone, LessonStarted, Result
 
 out = Console(highlight=False)
+LEFT = re.compile(r", \d+ MB left of it$")
 
 
 def say(text: str) -> None:
@@ -47,7 +49,7 @@ def _lines() -> Report:
     last = [""]
 
     def report(text: str, done: int, total: int) -> None:
-        step = text.split(",")[0]
+        step = LEFT.sub("", text)  # otherwise one line for each megabyte
         if step != last[0]:
             last[0] = step
             say(f"[{done}/{total}] {step}" if total else step)
@@ -57,15 +59,10 @@ def _lines() -> Report:
 
 def status(seen: dict[str, Any]) -> None:
     """Print the stack's state and a table of its processes."""
-    say(
-        f"The lab is {seen['phase']}."
-        + "".join(f"\n{name}: {url}" for name, url in seen["endpoints"].items())
-    )
+    say(f"The lab is {seen['phase']}." + "".join(f"\n{name}: {url}" for name, url in seen["endpoints"].items()))
     if not seen["workloads"]:
         return
-    table = Table(
-        "name", "ready", "pid", "restarts", "age", "memory", "reason", box=None, header_style="bold"
-    )
+    table = Table("name", "ready", "pid", "restarts", "age", "memory", "reason", box=None, header_style="bold")
     for row in seen["workloads"]:
         age = f"{row['age_s']:.0f} s" if row["age_s"] else ""
         memory = f"{row['rss_bytes'] / 1e6:.0f} MB" if row["rss_bytes"] else ""
@@ -123,9 +120,8 @@ def results(done: list[Result]) -> None:
     """Print one line a lesson, and for a failure the exercise and what to do."""
     for result in done:
         word = "passed" if result.ok else "FAILED"
-        say(
-            f"{word} {result.lesson}: {result.cells_run} of {result.cells_total} cells in {result.seconds:.1f} s, copy: {result.output}"
-        )
+        cells = f"{result.cells_run} of {result.cells_total} cells in {result.seconds:.1f} s"
+        say(f"{word} {result.lesson}: {cells}, copy: {result.output}")
         if result.failure:
             say(
                 "\n".join(

@@ -34,18 +34,14 @@ class Curl:
         max_tokens: the longest answer, in tokens.
     """
 
-    def __init__(
-        self, base_url: str, key: ApiKey | str, prompt: str, *, model: str, max_tokens: int = 64
-    ) -> None:
+    def __init__(self, base_url: str, key: ApiKey | str, prompt: str, *, model: str, max_tokens: int = 64) -> None:
         self.url = f"{base_url.rstrip('/')}/chat/completions"
         self.key = ApiKey.of(key)
         messages = [{"role": "user", "content": prompt}]
         self.body: dict[str, Any] = {"model": model, "messages": messages, "max_tokens": max_tokens}
 
     def __str__(self) -> str:
-        members = [
-            f'    "{name}": {json.dumps(value, ensure_ascii=False)}' for name, value in self.body.items()
-        ]
+        members = [f'    "{name}": {json.dumps(value, ensure_ascii=False)}' for name, value in self.body.items()]
         data = "{\n" + ",\n".join(members) + "\n  }"
         return "\n".join(
             [

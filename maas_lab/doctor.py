@@ -40,9 +40,7 @@ def examine(cluster: LocalCluster) -> Iterator[Finding]:
         try:
             yield look(cluster)
         except (LabError, OSError) as error:
-            yield Finding(
-                look.__name__[1:], False, str(error), getattr(error, "hint", "") or "see the message"
-            )
+            yield Finding(look.__name__[1:], False, str(error), getattr(error, "hint", "") or "see the message")
 
 
 def _python(cluster: LocalCluster) -> Finding:
@@ -82,14 +80,12 @@ def _disk(cluster: LocalCluster) -> Finding:
 def _memory(cluster: LocalCluster) -> Finding:
     free = psutil.virtual_memory().available / 1e9
     needed = 0.2 if cluster.status()["ready"] else MEMORY_GB
-    return Finding(
-        "memory", free >= needed, f"{free:.1f} GB available, {needed:.1f} GB needed", "close other programs"
-    )
+    return Finding("memory", free >= needed, f"{free:.1f} GB available, {needed:.1f} GB needed", "close other programs")
 
 
 def _account(cluster: LocalCluster) -> Finding:
     problem = account_problem()
-    hint = "ask for an entry in /etc/passwd (OpenShift: an image whose /etc/passwd group 0 may write), or use another account"
+    hint = "ask for an entry in /etc/passwd (OpenShift: an image whose group 0 may write it), or use another account"
     return Finding("account", not problem, problem or f"user id {os.geteuid()} can run PostgreSQL", hint)
 
 
@@ -100,20 +96,14 @@ def _curl(cluster: LocalCluster) -> Finding:
 
 def _node(cluster: LocalCluster) -> Finding:
     found = packages.system_node()
-    seen = (
-        str(found[0])
-        if found
-        else f"no Node.js {packages.NODE_MAJOR} or newer with npm here; ./lab up installs one"
-    )
+    seen = str(found[0]) if found else f"no Node.js {packages.NODE_MAJOR} or newer with npm here; ./lab up installs one"
     return Finding("node", True, seen)
 
 
 def _network(cluster: LocalCluster) -> Finding:
     chosen = settings.proxies()
     files = [
-        name
-        for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
-        if name in chosen and not Path(chosen[name]).exists()
+        name for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE") if name in chosen and not Path(chosen[name]).exists()
     ]
     seen = (
         ", ".join(f"{name}={_without_password(value)}" for name, value in chosen.items())

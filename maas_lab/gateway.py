@@ -193,9 +193,7 @@ class Gateway:
             UsageError: there is no such limit.
         """
         if unknown := next((name for name in limits if name not in (*_LIMITS, "duration")), None):
-            raise UsageError(
-                f"a key has no limit `{unknown}`", hint=f"there are: {', '.join(_LIMITS)}, duration"
-            )
+            raise UsageError(f"a key has no limit `{unknown}`", hint=f"there are: {', '.join(_LIMITS)}, duration")
         given = {name: _FREE.get(name) if limit is None else limit for name, limit in limits.items()}
         self._rest.call("POST", "/key/update", json={"key": key_hash(key), **given})
         return self.key_info(key)

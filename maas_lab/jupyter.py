@@ -10,7 +10,7 @@ from maas_lab import settings, shell
 
 
 def address(folder: Path) -> str | None:
-    """Return where the lessons can be opened already: in the server that hosts this terminal, or one started on them."""
+    """Return where the lessons are open already: in the server that hosts this terminal, or in one started on them."""
     if hosted := settings.jupyter_address():
         return hosted
     from jupyter_server.serverapp import (

@@ -55,6 +55,4 @@ def connect() -> Lab:
         print("The local lab is not running: starting it (the first time takes about a minute).")
         cluster.up()
     status, secrets = cluster.status(), cluster.secrets()
-    return Lab(
-        status["endpoints"]["gateway"], secrets.master_key, status["model"], "local processes on this machine"
-    )
+    return Lab(status["endpoints"]["gateway"], secrets.master_key, status["model"], "local processes on this machine")

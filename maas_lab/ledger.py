@@ -38,9 +38,7 @@ def calls(rest: Rest, since: datetime, until: datetime, only: Mapping[str, str])
     found = rest.every_row("/spend/logs/v2", {**span, **only}, **names)
     owners = _owners(rest) if found else {}
     rows = [SpendRow.read(row, owners) for row in found]
-    return sorted(
-        (row for row in rows if since <= row.time <= until), key=lambda row: (row.time, row.request_id)
-    )
+    return sorted((row for row in rows if since <= row.time <= until), key=lambda row: (row.time, row.request_id))
 
 
 def tomorrow() -> datetime:

@@ -145,9 +145,7 @@ def _execute(notebook: NotebookNode, places: list[Place], folder: Path) -> None:
 
     begun: list[int] = []
     options = {**OPTIONS, "kernel_manager_class": KernelHere, "timeout": CELL_TIMEOUT}
-    client = NotebookClient(
-        notebook, on_cell_start=lambda cell_index, **_: begun.append(cell_index), **options
-    )
+    client = NotebookClient(notebook, on_cell_start=lambda cell_index, **_: begun.append(cell_index), **options)
     try:
         with Path(os.devnull).open("wb") as nowhere:
             client.execute(cwd=str(folder.absolute()), stderr=nowhere)

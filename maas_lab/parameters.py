@@ -29,9 +29,7 @@ def refuse_unknown(parameters: Mapping[str, Any], lessons: Sequence[Declared]) -
             close = difflib.get_close_matches(name, known, 1)
             meant = f"did you mean `{close[0]}`? " if close else ""
             told = "; ".join(f"{n} ({one['inferred_type_name']}): {one['help']}" for n, one in known.items())
-            raise UsageError(
-                f"no lesson here has a parameter `{name}`", hint=f"{meant}known: {told or 'none'}"
-            )
+            raise UsageError(f"no lesson here has a parameter `{name}`", hint=f"{meant}known: {told or 'none'}")
 
 
 def values(parameters: Mapping[str, Any], declared: Declared) -> dict[str, Any]:
@@ -40,9 +38,7 @@ def values(parameters: Mapping[str, Any], declared: Declared) -> dict[str, Any]:
     Raises:
         UsageError: a value does not fit, or the declared type is none of int, float, bool and str.
     """
-    return {
-        name: _value(name, given, declared[name]) for name, given in parameters.items() if name in declared
-    }
+    return {name: _value(name, given, declared[name]) for name, given in parameters.items() if name in declared}
 
 
 def _value(name: str, given: Any, one: Mapping[str, str]) -> Any:

@@ -141,9 +141,7 @@ def _model(answer: _Answer) -> GatewayError | None:
         asked = re.search(r"Tried to access (\S+)|model '([^']+)'", answer.message)
         name = f"the model `{asked[1] or asked[2]}`" if asked else "this model"
         opens = re.search(r"models=\[(.*?)\]", answer.message)
-        why = (
-            "it opens: " + opens[1].replace("'", "") if opens else "it was not made for it, or there is none"
-        )
+        why = "it opens: " + opens[1].replace("'", "") if opens else "it was not made for it, or there is none"
         return answer.to(ModelNotAllowed, f"this key does not open {name}", why, hint)
     if asked := re.search(r"Invalid model name passed in model=(\S+?)\.? ", answer.message):
         return answer.to(ModelNotAllowed, f"the gateway has no model `{asked[1]}`", "", hint)

@@ -195,9 +195,7 @@ def read_notebook(path: Path) -> NotebookNode:
         raise UsageError(f"there is no notebook {path}", hint="give the path of a notebook") from error
     except (OSError, ValueError, LookupError, TypeError, AttributeError, nbformat.ValidationError) as error:
         why = str(error).split("\n")[0] or type(error).__name__
-        raise UsageError(
-            f"{path} is not a notebook", why, "open it in JupyterLab and save it again"
-        ) from error
+        raise UsageError(f"{path} is not a notebook", why, "open it in JupyterLab and save it again") from error
     return notebook
 
 
@@ -243,9 +241,7 @@ def _run(plan: _Plan, own: Mapping[str, Any], on_event: OnEvent, cell_timeout: i
 
 def _failure(stop: Stop) -> Failure:
     text = "\n".join(stop.traceback)
-    if not text.startswith(
-        f"{stop.ename}:"
-    ):  # a LabError renders itself; of forty lines of traceback one counts
+    if not text.startswith(f"{stop.ename}:"):  # a LabError renders itself; of forty lines of traceback one counts
         text = f"{stop.ename}: {stop.evalue}"
     hint = text.partition("\n  try: ")[2] or HINTS.get(stop.ename, "")
     named = _EXERCISE.search(text)

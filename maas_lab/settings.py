@@ -32,7 +32,8 @@ class ModelSettings:
 class Prices:
     """Lab dollars per token (section `[prices]`).
 
-    A thousand times a hosted price, so that one lesson costs between $0.10 and $10: LiteMaaS stores money with two decimals.
+    A thousand times a hosted price, so that one lesson costs between $0.10 and $10: LiteMaaS stores money with two
+    decimals.
     """
 
     input: float = 0.001
@@ -69,9 +70,7 @@ def load(env: Mapping[str, str] | None = None) -> Settings:
     table = _read(file)
     sections = {"model": ModelSettings, "prices": Prices}
     _refuse_unknown(file, "", table, list(sections))
-    chosen = {
-        name: _section(file, name, kind, table[name]) for name, kind in sections.items() if name in table
-    }
+    chosen = {name: _section(file, name, kind, table[name]) for name, kind in sections.items() if name in table}
     return Settings(home=home, runtime=runtime, **chosen)
 
 
@@ -105,9 +104,7 @@ def proxies(env: Mapping[str, str] | None = None) -> dict[str, str]:
     env = os.environ if env is None else env
     names = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
     return {
-        name: env.get(name) or env.get(name.lower()) or ""
-        for name in names
-        if env.get(name) or env.get(name.lower())
+        name: env.get(name) or env.get(name.lower()) or "" for name in names if env.get(name) or env.get(name.lower())
     }
 
 
@@ -126,27 +123,19 @@ def _read(file: Path) -> dict[str, Any]:
     except PermissionError as error:
         raise UsageError(f"cannot read {file}", str(error), f"chmod u+r {file}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(
-            f"{file} is not valid TOML", str(error), "mend that line, or move the file away"
-        ) from error
+        raise UsageError(f"{file} is not valid TOML", str(error), "mend that line, or move the file away") from error
 
 
 def _section(file: Path, name: str, kind: type, table: Any) -> Any:
     if not isinstance(table, dict):
-        raise UsageError(
-            f"`{name}` in {file} is not a section", hint=f"write [{name}] and its values below it"
-        )
+        raise UsageError(f"`{name}` in {file} is not a section", hint=f"write [{name}] and its values below it")
     known = {f.name: type(f.default) for f in fields(kind)}
     _refuse_unknown(file, f"{name}.", table, list(known))
     return kind(**{key: _number(file, f"{name}.{key}", value, known[key]) for key, value in table.items()})
 
 
 def _number(file: Path, name: str, value: Any, kind: type) -> Any:
-    right = (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and (kind is float or isinstance(value, int))
-    )
+    right = isinstance(value, int | float) and not isinstance(value, bool) and (kind is float or isinstance(value, int))
     if not right or value <= 0:
         raise UsageError(
             f"`{name}` in {file} is {value!r}", f"it takes a positive {kind.__name__}", f"correct `{name}`"

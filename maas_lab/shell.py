@@ -38,9 +38,7 @@ def run(argv: Sequence[str], *, stdin: str = "", timeout: float = 60) -> Finishe
         raise EnvironmentFault(f"`{argv[0]}` is not installed here", hint=hint) from error
     except subprocess.TimeoutExpired as error:
         raise TookTooLong(f"`{argv[0]}` did not end within {timeout:g} s") from error
-    return Finished(
-        done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
-    )
+    return Finished(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
 
 
 def foreground(argv: Sequence[str], cwd: str | PathLike[str] | None = None) -> int:

@@ -59,9 +59,7 @@ def _places(file: str, text: str, cells: int) -> list[Place]:
     starts = [0] * (cells - len(starts)) + starts  # text before the first `# %%` is a cell of its own
     places = []
     for start in starts:
-        first = next(
-            (number for number, line in enumerate(lines, 1) if number > start and line.strip()), start
-        )
+        first = next((number for number, line in enumerate(lines, 1) if number > start and line.strip()), start)
         places.append(Place(file, start if first in starts else first))
     return places
 

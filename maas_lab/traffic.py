@@ -50,9 +50,7 @@ class Calls:
         return f"{len(self)} calls: {counts}" if counts else "0 calls"
 
 
-def drive(
-    call: Callable[[str], dict[str, Any]], prompts: Sequence[str], *, concurrency: int, show: bool
-) -> Calls:
+def drive(call: Callable[[str], dict[str, Any]], prompts: Sequence[str], *, concurrency: int, show: bool) -> Calls:
     """Make one call per prompt, some at a time.
 
     Args:

@@ -65,8 +65,7 @@ print("object:       ", answer["object"])
 print("choices:      ", len(answer["choices"]))
 print(
     "usage adds up:",
-    sum(answer["usage"][part] for part in ("prompt_tokens", "completion_tokens"))
-    == answer["usage"]["total_tokens"],
+    sum(answer["usage"][part] for part in ("prompt_tokens", "completion_tokens")) == answer["usage"]["total_tokens"],
 )
 
 # %% [markdown]
@@ -124,9 +123,7 @@ reply = client.chat.completions.create(
     max_tokens=24,
 )
 print("an answer came:", bool(reply.choices[0].message.content))
-print(
-    "usage adds up: ", reply.usage.prompt_tokens + reply.usage.completion_tokens == reply.usage.total_tokens
-)
+print("usage adds up: ", reply.usage.prompt_tokens + reply.usage.completion_tokens == reply.usage.total_tokens)
 
 # %% [markdown]
 # ## Let it stream
@@ -264,9 +261,7 @@ six
 # call that crosses the line is still answered; the next one is not.
 
 # %%
-poor_key = lab.gateway.create_key(
-    f"{app_name} (poor)", models=[lab.model], application=app_name, max_budget=0.01
-)
+poor_key = lab.gateway.create_key(f"{app_name} (poor)", models=[lab.model], application=app_name, max_budget=0.01)
 ask(lab.client(poor_key), "Say yes.", model=lab.model, max_tokens=2)
 with expect(errors.BudgetExceeded):
     ask(lab.client(poor_key), "Say yes.", model=lab.model, max_tokens=2)
@@ -294,12 +289,8 @@ checks.retries(lab, should_retry)
 
 # %%
 limit = max(1, burst * 2 // 3)
-burst_key = lab.gateway.create_key(
-    f"{app_name} (burst)", models=[lab.model], application=app_name, rpm_limit=limit
-)
-burst_calls = ask_many(
-    lab.client(burst_key), ["Count to five."] * burst, model=lab.model, concurrency=4, max_tokens=16
-)
+burst_key = lab.gateway.create_key(f"{app_name} (burst)", models=[lab.model], application=app_name, rpm_limit=limit)
+burst_calls = ask_many(lab.client(burst_key), ["Count to five."] * burst, model=lab.model, concurrency=4, max_tokens=16)
 burst_calls
 
 # %%

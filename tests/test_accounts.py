@@ -1,4 +1,4 @@
-"""Other accounts: OpenShift's arbitrary user id in group 0, a home that may not be written, Ctrl-C at the wrong moment."""
+"""Other accounts: OpenShift's arbitrary user id in group 0, a home that may not be written, Ctrl-C while starting."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from maas_lab import wait
-from maas_lab.local import supervisor
+from maas_lab.local import processes
 
 ROOT = Path(__file__).parents[1]
 UID = "1000680000"
@@ -41,16 +41,14 @@ def elsewhere(tmp_path, runtime):
         "PYTHONPATH": str(ROOT),
     }
     yield env
-    for process in supervisor.leftovers(folder / ".maas-lab"):
-        supervisor.end(process)
+    for one in processes.leftovers(folder / ".maas-lab"):
+        processes.end(one.process)
 
 
 def with_passwd_entry(tmp_path: Path, argv: list[str]) -> list[str]:
     """Run in a mount namespace of its own, whose /etc/passwd has the line that OpenShift's runtime adds."""
     passwd = tmp_path / "passwd"
-    passwd.write_text(
-        Path("/etc/passwd").read_text() + f"{UID}:x:{UID}:0:{UID} user:{tmp_path}:/sbin/nologin\n"
-    )
+    passwd.write_text(Path("/etc/passwd").read_text() + f"{UID}:x:{UID}:0:{UID} user:{tmp_path}:/sbin/nologin\n")
     return [
         "unshare",
         "--mount",
@@ -69,7 +67,7 @@ def run(argv: list[str], env: dict[str, str]) -> subprocess.CompletedProcess[str
 def test_the_stack_runs_under_an_arbitrary_user_id(elsewhere, tmp_path):
     done = run(with_passwd_entry(tmp_path, [*AS_UID, *LAB, "up", "--no-jupyter"]), elsewhere)
     assert (done.returncode, done.stderr) == (0, "")
-    owners = {process.uids().real for process in supervisor.leftovers(Path(elsewhere["HOME"]) / ".maas-lab")}
+    owners = {one.process.uids().real for one in processes.leftovers(Path(elsewhere["HOME"]) / ".maas-lab")}
     assert owners == {int(UID)}
     done = run(with_passwd_entry(tmp_path, [*AS_UID, *LAB, "reset", "--yes"]), elsewhere)
     assert done.returncode == 0
@@ -106,9 +104,9 @@ def test_ctrl_c_while_starting_leaves_nothing(tmp_path, runtime):
         stderr=subprocess.PIPE,
         text=True,
     )
-    wait.until(lambda: len(supervisor.leftovers(home)) >= 2, what="processes to start", timeout=60)
+    wait.until(lambda: len(processes.leftovers(home)) >= 2, what="processes to start", timeout=60)
     process.send_signal(signal.SIGINT)
-    output, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
-    assert supervisor.leftovers(home) == []
+    assert processes.leftovers(home) == []
     assert "Traceback" not in errors

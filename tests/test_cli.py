@@ -119,11 +119,7 @@ def test_the_readme_shows_the_programs_own_help(lab):
 
 
 def script(*arguments, **env):
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in ("VIRTUAL_ENV", "CONDA_PREFIX", "PYTHON")
-    }
+    kept = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "CONDA_PREFIX", "PYTHON")}
     return subprocess.run(
         ["sh", str(ROOT / "lab"), *arguments], env=kept | env, capture_output=True, text=True, check=False
     )
@@ -145,8 +141,8 @@ def test_a_python_that_is_too_old_gets_one_clear_error(tmp_path):
     old = tmp_path / "python3"
     old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo "Python 3.9.18"\nexit 1\n')
     old.chmod(0o755)
-    done = subprocess.run(["sh", copy_of_script(tmp_path), "up"], env={"PATH": f"{tmp_path}:/usr/bin:/bin", "PYTHON": str(old)},
-                          capture_output=True, text=True, check=False)  # fmt: skip
+    env = {"PATH": f"{tmp_path}:/usr/bin:/bin", "PYTHON": str(old)}
+    done = subprocess.run(["sh", copy_of_script(tmp_path), "up"], env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "no usable Python" in done.stderr
     assert "the lab needs Python 3.11, 3.12 or 3.13" in done.stderr
@@ -158,8 +154,8 @@ def test_an_active_environment_with_another_python_is_refused(tmp_path):
     old = tmp_path / "env" / "bin" / "python"
     old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo "Python 3.9.18"\nexit 1\n')
     old.chmod(0o755)
-    done = subprocess.run(["sh", copy_of_script(tmp_path), "up"], env=os.environ | {"VIRTUAL_ENV": str(tmp_path / "env")},
-                          capture_output=True, text=True, check=False)  # fmt: skip
+    env = os.environ | {"VIRTUAL_ENV": str(tmp_path / "env")}
+    done = subprocess.run(["sh", copy_of_script(tmp_path), "up"], env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "the active environment's Python cannot be used" in done.stderr
     assert "Python 3.9.18" in done.stderr

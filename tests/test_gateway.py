@@ -195,9 +195,7 @@ def test_the_budget_comes_before_the_status():
      ("team: 7", "the team of this key is allowed 2 requests per minute")],
 )  # fmt: skip
 def test_a_shared_limit_names_whose_it_is(owner, what):
-    body = {
-        "error": {"message": f"Rate limit exceeded for {owner}. Limit type: requests. Current limit: 2, "}
-    }
+    body = {"error": {"message": f"Rate limit exceeded for {owner}. Limit type: requests. Current limit: 2, "}}
     assert refusal(429, body, {"Rate_Limit_Type": "requests"}).what == what
 
 
@@ -225,9 +223,7 @@ def test_every_error_has_an_outcome():
 
 
 def test_importing_the_gateway_needs_only_httpx():
-    code = (
-        "import sys, maas_lab.gateway; print(sorted({'pandas', 'openai', 'matplotlib'} & set(sys.modules)))"
-    )
+    code = "import sys, maas_lab.gateway; print(sorted({'pandas', 'openai', 'matplotlib'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
 
@@ -496,9 +492,7 @@ def test_rows_that_slip_between_pages_are_read_again():
 def test_a_listing_that_never_gets_complete_is_an_error(monkeypatch):
     answers = {"data": [], "total": 1, "total_pages": 0}
     until = rest.wait.until
-    monkeypatch.setattr(
-        rest.wait, "until", lambda check, **options: until(check, **options | {"timeout": 0.2})
-    )
+    monkeypatch.setattr(rest.wait, "until", lambda check, **options: until(check, **options | {"timeout": 0.2}))
     with pytest.raises(TookTooLong):
         gateway(lambda request: answers).spend_rows(NOW)
 

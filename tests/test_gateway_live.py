@@ -39,9 +39,7 @@ def client(stack):
 @pytest.fixture
 def call(stack, client):
     """Ask the model a few tokens with a key."""
-    return lambda key, **options: ask(
-        client(key), "Say hi.", **{"model": stack.model, "max_tokens": 4} | options
-    )
+    return lambda key, **options: ask(client(key), "Say hi.", **{"model": stack.model, "max_tokens": 4} | options)
 
 
 def test_the_gateway_is_the_release_that_litemaas_deploys(stack):
@@ -179,9 +177,7 @@ def test_a_call_is_found_as_a_spend_row_by_its_id(stack, mint):
 
 def test_what_the_client_counts_is_what_the_gateway_books(stack, mint, client):
     key, begun = mint(rpm_limit=4), datetime.now(UTC) - timedelta(minutes=1)
-    calls = ask_many(
-        client(key), [f"Say {n}." for n in range(6)], model=stack.model, concurrency=3, max_tokens=3
-    )
+    calls = ask_many(client(key), [f"Say {n}." for n in range(6)], model=stack.model, concurrency=3, max_tokens=3)
     streamed = mint()
     reply = ask(client(streamed), "Say hi.", model=stack.model, max_tokens=4, stream=True)
     assert reply.first_token_s <= reply.seconds

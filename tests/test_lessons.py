@@ -371,9 +371,7 @@ def test_check_names_a_solution_that_compares_nothing(tmp_path, source):
 
 
 def test_nbval_passes_what_was_built_and_fails_what_changed_since(copy):
-    (copy / "solutions/04_changed.ipynb").write_text(
-        (copy / SOLUTION).read_text().replace('"aa\\n"', '"other\\n"')
-    )
+    (copy / "solutions/04_changed.ipynb").write_text((copy / SOLUTION).read_text().replace('"aa\\n"', '"other\\n"'))
     options = ["--nbval", "--nbval-current-env", f"--nbval-sanitize-with={SANITIZE}", "--noconftest", "-q"]
     argv = [
         sys.executable,

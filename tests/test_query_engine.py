@@ -24,7 +24,8 @@ TABLES = """
 create type "Colour" as enum ('red', 'blue');
 create table "Thing" (id serial primary key, name text unique not null, note jsonb, tags text[],
     big bigint, price decimal(65,30), seen timestamp(3), data bytea, colour "Colour");
-create table "Part" (id serial primary key, detail jsonb not null default '{}', "thingId" int not null references "Thing");
+create table "Part" (id serial primary key, detail jsonb not null default '{}',
+    "thingId" int not null references "Thing");
 """
 
 
@@ -42,7 +43,9 @@ class Engine:
             "PRISMA_WASM_NODE_MODULES": str(runtime.node_modules),
         } | env
         self.argv = [str(runtime.node), str(PRISMA / "query-engine"), "-p", str(self.port), "--enable-raw-queries"]
-        self.process = subprocess.Popen(self.argv, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.process = subprocess.Popen(
+            self.argv, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
         self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", trust_env=False, timeout=20)
         wait.until(self.status, what="the engine to listen", timeout=20, transient=(httpx.ConnectError,))
 
@@ -149,31 +152,38 @@ def cable(database):
         one.cut()
 
 
-CREATE = 'mutation { result: createOneThing(data: {name: "a", note: "{\\"deep\\": [1, null]}", tags: ["x", "y"]}) { id name note tags } }'
+CREATE = (
+    'mutation { result: createOneThing(data: {name: "a", note: "{\\"deep\\": [1, null]}", tags: ["x", "y"]}) '
+    "{ id name note tags } }"
+)
 
 
 def test_it_says_its_version(runtime):
-    done = subprocess.run([runtime.node, PRISMA / "query-engine", "--version"], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [runtime.node, PRISMA / "query-engine", "--version"], capture_output=True, text=True, check=True
+    )
     assert done.stdout == "query-engine 393aa359c9ad4a4bb28630fb5613f9c281cde053\n"
 
 
 def test_json_is_stored_as_json(engine, runtime, database):
     assert json.loads(engine.ask(CREATE)["note"]) == {"deep": [1, None]}
-    assert psql(runtime, database, "select jsonb_typeof(note) from \"Thing\"") == "object"
-    assert engine.ask('query { result: findFirstThing(where: {note: {equals: "{\\"deep\\": [1, null]}"}}) { name } }') == {"name": "a"}
+    assert psql(runtime, database, 'select jsonb_typeof(note) from "Thing"') == "object"
+    assert engine.ask(
+        'query { result: findFirstThing(where: {note: {equals: "{\\"deep\\": [1, null]}"}}) { name } }'
+    ) == {"name": "a"}
 
 
 def test_nested_json(engine, runtime, database):
     engine.ask(
-        'mutation { result: createOneThing(data: {name: "a", '
-        'parts: {create: [{detail: "{\\"size\\": 3}"}]}}) { id } }'
+        'mutation { result: createOneThing(data: {name: "a", parts: {create: [{detail: "{\\"size\\": 3}"}]}}) { id } }'
     )
     assert psql(runtime, database, "select detail->'size' from \"Part\"") == "3"
     engine.ask('mutation { result: updateOneThing(where: {name: "a"}, data: {note: "{\\"b\\": 2}"}) { id } }')
     engine.ask(
-        'mutation { result: upsertOneThing(where: {name: "z"}, create: {name: "z", note: "{}"}, update: {note: "[]"}) { id } }'
+        'mutation { result: upsertOneThing(where: {name: "z"}, create: {name: "z", note: "{}"}, update: {note: "[]"}) '
+        "{ id } }"
     )
-    assert psql(runtime, database, "select jsonb_typeof(note) from \"Thing\" order by name") == "object\nobject"
+    assert psql(runtime, database, 'select jsonb_typeof(note) from "Thing" order by name') == "object\nobject"
 
 
 def test_each_type_comes_back_as_the_client_expects(engine):
@@ -194,7 +204,10 @@ def test_each_type_comes_back_as_the_client_expects(engine):
 
 
 def test_raw_queries_with_json_and_system_types(engine):
-    sql = "select '{\"a\": [1]}'::jsonb as j, 'x'::name as n, 'c'::\"char\" as c, pg_sleep(0) as v, 'pg_class'::regclass as r, 1 as i"
+    sql = (
+        "select '{\"a\": [1]}'::jsonb as j, 'x'::name as n, 'c'::\"char\" as c, pg_sleep(0) as v, "
+        "'pg_class'::regclass as r, 1 as i"
+    )
     found = engine.raw(sql)
     assert found["columns"] == ["j", "n", "c", "v", "r", "i"]
     assert found["rows"] == [[{"a": [1]}, "x", "c", "", "pg_class", 1]]
@@ -203,11 +216,19 @@ def test_raw_queries_with_json_and_system_types(engine):
 def test_queries_over_many_rows(engine):
     for n in range(4):
         engine.ask(f'mutation {{ result: createOneThing(data: {{name: "t{n}", big: {n % 2}}}) {{ id }} }}')
-    assert engine.ask("query { result: findManyThing(orderBy: [{name: desc}], take: 2) { name } }") == [{"name": "t3"}, {"name": "t2"}]
-    assert engine.ask("query { result: aggregateThing { _count { _all } _max { big } } }") == {"_count": {"_all": 4}, "_max": {"big": 1}}
+    assert engine.ask("query { result: findManyThing(orderBy: [{name: desc}], take: 2) { name } }") == [
+        {"name": "t3"},
+        {"name": "t2"},
+    ]
+    assert engine.ask("query { result: aggregateThing { _count { _all } _max { big } } }") == {
+        "_count": {"_all": 4},
+        "_max": {"big": 1},
+    }
     groups = engine.ask("query { result: groupByThing(by: [big], orderBy: [{big: asc}]) { big _count { _all } } }")
     assert groups == [{"big": 0, "_count": {"_all": 2}}, {"big": 1, "_count": {"_all": 2}}]
-    assert engine.ask("mutation { result: updateManyThing(where: {big: 1}, data: {big: {increment: 5}}) { count } }") == {"count": 2}
+    assert engine.ask(
+        "mutation { result: updateManyThing(where: {big: 1}, data: {big: {increment: 5}}) { count } }"
+    ) == {"count": 2}
     assert engine.ask("mutation { result: deleteManyThing(where: {big: {gt: 1}}) { count } }") == {"count": 2}
     assert engine.ask('query { result: findUniqueThing(where: {name: "t1"}) { name } }') is None
 
@@ -239,7 +260,7 @@ def test_a_batch_is_whole_or_nothing_in_a_transaction(engine):
     answer = engine.post("/", {"batch": clash, "transaction": True})
     assert answer["errors"][0]["user_facing_error"]["error_code"] == "P2002"
     assert engine.ask(count)["_count"]["_all"] == 0
-    answer = engine.post("/", {"batch": clash[:1] + [{"query": count, "variables": {}}], "transaction": True})
+    answer = engine.post("/", {"batch": [clash[0], {"query": count, "variables": {}}], "transaction": True})
     assert [list(one["data"]) for one in answer["batchResult"]] == [["result"], ["result"]]
     engine.post("/", {"batch": [clash[0]], "transaction": False})
     assert engine.ask(count)["_count"]["_all"] == 1
@@ -251,8 +272,13 @@ def test_errors_keep_their_codes(engine):
     assert (again["error_code"], again["meta"]["target"]) == ("P2002", ["name"])
     missing = engine.refusal('mutation { result: updateOneThing(where: {name: "no"}, data: {big: 1}) { id } }')
     assert missing["error_code"] == "P2025"
-    assert engine.refusal('query { result: queryRaw(query: "select nonsense", parameters: "[]") }')["error_code"] == "P2010"
-    assert "unsupported operation dropEverything" in engine.refusal("query { result: dropEverything { id } }")["message"]
+    assert (
+        engine.refusal('query { result: queryRaw(query: "select nonsense", parameters: "[]") }')["error_code"]
+        == "P2010"
+    )
+    assert (
+        "unsupported operation dropEverything" in engine.refusal("query { result: dropEverything { id } }")["message"]
+    )
     assert engine.process.poll() is None
 
 
@@ -288,7 +314,12 @@ def test_it_may_start_before_the_database(runtime, cable):
 def test_a_connection_that_the_server_ends_is_told(engine, runtime, database):
     transaction = engine.begin()
     engine.ask(CREATE, transaction)
-    psql(runtime, database, "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()")
+    psql(
+        runtime,
+        database,
+        "select pg_terminate_backend(pid) from pg_stat_activity "
+        "where datname = current_database() and pid <> pg_backend_pid()",
+    )
     assert engine.refusal(CREATE.replace('"a"', '"b"'), transaction)["error_code"] in ("P1017", "P2028")
     assert engine.ask("query { result: findManyThing { id } }") == []
 
@@ -334,12 +365,18 @@ def test_it_ends_when_asked_and_open_transactions_roll_back(engine, runtime, dat
 def test_it_ends_with_its_parent(engine):
     argv = json.dumps([*engine.argv[:3], "0", *engine.argv[4:]])
     code = f"import subprocess, os; p = subprocess.Popen({argv}); print(p.pid, flush=True); input()"
-    parent = subprocess.Popen([sys.executable, "-c", code], env=engine.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code], env=engine.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     child = psutil.Process(int(parent.stdout.readline()))
-    wait.until(lambda: any(s.status == psutil.CONN_LISTEN for s in child.net_connections("inet")), what="the child", timeout=20)
+    wait.until(
+        lambda: any(s.status == psutil.CONN_LISTEN for s in child.net_connections("inet")), what="the child", timeout=20
+    )
     parent.kill()
     parent.communicate()
-    wait.until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, what="the child's end", timeout=10)
+    wait.until(
+        lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, what="the child's end", timeout=10
+    )
 
 
 def test_the_password_is_in_no_output(runtime, cable, database):

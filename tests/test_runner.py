@@ -78,13 +78,9 @@ def test_each_lesson_gets_a_result_and_an_executed_copy_and_a_failure_stops_no_o
         ("02_bad", False, 1, 3),
         ("03_last", True, 0, 0),
     ]
-    assert results[1].failure == runner.Failure(
-        2, "ZeroDivisionError", ["ZeroDivisionError: division by zero"]
-    )
+    assert results[1].failure == runner.Failure(2, "ZeroDivisionError", ["ZeroDivisionError: division by zero"])
     assert [path.read_bytes() for path in (good, bad, last)] == before
-    assert [result.output for result in results] == [
-        tmp_path / "out" / path.name for path in (good, bad, last)
-    ]
+    assert [result.output for result in results] == [tmp_path / "out" / path.name for path in (good, bad, last)]
     assert outputs(results[0].output)[0] == f"{tmp_path / 'in'}\n", "a lesson runs in its own folder"
     assert "An Exception was encountered" in results[1].output.read_text()
     assert results[2].output.exists()
@@ -154,9 +150,7 @@ def test_parameters_arrive_with_their_type_in_the_lessons_that_know_them(book, t
     assert outputs(results[1].output)[-1] == "['7']\n"
 
 
-@pytest.mark.parametrize(
-    ("given", "printed"), [({"prompts": 3, "loud": True, "rate": 2}, "[3, 2.0, True, 'app']\n")]
-)
+@pytest.mark.parametrize(("given", "printed"), [({"prompts": 3, "loud": True, "rate": 2}, "[3, 2.0, True, 'app']\n")])
 def test_parameters_may_be_values_already(book, tmp_path, given, printed):
     path = book("01_all", code(PARAMETERS, "parameters"), code("print([prompts, rate, loud, title])"))
     [result] = runner.run([path], tmp_path / "out", given)
@@ -166,9 +160,7 @@ def test_parameters_may_be_values_already(book, tmp_path, given, printed):
 def test_an_unknown_parameter_is_refused_with_the_known_ones(refused, tmp_path):
     error = refused({"title": "x", "promptz": "3"})
     assert error.what == "no lesson here has a parameter `promptz`"
-    assert error.hint.startswith(
-        "did you mean `prompts`? known: prompts (int): how many prompts to send; rate (float)"
-    )
+    assert error.hint.startswith("did you mean `prompts`? known: prompts (int): how many prompts to send; rate (float)")
     assert not (tmp_path / "out").exists()
 
 
@@ -225,9 +217,7 @@ raise NotDoneYet('Exercise 3.2: `key` is still `...`', 'why', 'do\\nthis')"""
 
 
 def test_a_check_that_stops_names_its_exercise_and_its_hint(book, tmp_path):
-    path = book(
-        "03_x", prose("**Exercise 3.1** a"), code("1"), prose("**Exercise 3.2** b"), code("2"), code(CHECK)
-    )
+    path = book("03_x", prose("**Exercise 3.1** a"), code("1"), prose("**Exercise 3.2** b"), code("2"), code(CHECK))
     [result] = runner.run([path], tmp_path / "out")
     lines = ["NotDoneYet: Exercise 3.2: `key` is still `...`", "  why: why", "  try: do", "this"]
     assert result.failure == runner.Failure(3, "NotDoneYet", lines, "do\nthis", "Exercise 3.2")
@@ -247,9 +237,7 @@ def test_a_check_that_stops_names_its_exercise_and_its_hint(book, tmp_path):
 def test_another_error_belongs_to_the_exercise_above_it(texts, exercise):
     from maas_lab.engine import Stop
 
-    stop = Stop(
-        [*map(prose, texts), code("x")], "NameError", "name 'x'", ["-----", "Traceback\nNameError: name 'x'"]
-    )
+    stop = Stop([*map(prose, texts), code("x")], "NameError", "name 'x'", ["-----", "Traceback\nNameError: name 'x'"])
     failure = runner._failure(stop)
     assert (failure.exercise, failure.lines, failure.cell) == (exercise, ["NameError: name 'x'"], 1)
 

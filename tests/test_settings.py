@@ -65,9 +65,7 @@ def test_loopback_is_never_proxied(monkeypatch):
 
 
 def test_processes_get_nothing_of_the_learners_environment():
-    env = settings.child_environment(
-        {"PATH": "/bin", "OPENAI_API_KEY": "x", "PYTHONPATH": "y", "HTTPS_PROXY": "z"}
-    )
+    env = settings.child_environment({"PATH": "/bin", "OPENAI_API_KEY": "x", "PYTHONPATH": "y", "HTTPS_PROXY": "z"})
     assert set(env) == {"PATH", "NO_PROXY", "no_proxy"}
 
 

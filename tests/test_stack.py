@@ -16,7 +16,7 @@ from maas_lab import wait
 from maas_lab.client import ask
 from maas_lab.client import openai_client as client_for
 from maas_lab.gateway import Gateway
-from maas_lab.local import supervisor
+from maas_lab.local import processes
 from maas_lab.local.probes import engine_port, listening_ports
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
@@ -101,7 +101,7 @@ def test_after_a_killed_supervisor_the_next_one_takes_over_what_runs(stack, key)
     before = {name: row["pid"] for name, row in rows(stack).items()}
     daemon = stack.cluster._daemon()
     daemon.kill()
-    wait.until(lambda: supervisor.how_it_ended(daemon), what="the supervisor's end", timeout=10)
+    wait.until(lambda: processes.how_it_ended(daemon), what="the supervisor's end", timeout=10)
     assert stack.cluster.status() == {
         "ready": False,
         "phase": "stopped",
@@ -122,14 +122,14 @@ def test_after_a_killed_supervisor_and_gateway_there_is_still_one_of_each(stack,
     after = {name: row["pid"] for name, row in rows(stack).items()}
     assert (after["postgres"], after["model"]) == (before["postgres"], before["model"])
     assert after["gateway"] != before["gateway"]
-    leaders = [p for p in supervisor.leftovers(stack.cluster.home.root) if os.getsid(p.pid) == p.pid]
-    assert sorted(p.pid for p in leaders) == sorted(after.values())
+    left = processes.leftovers(stack.cluster.home.root)
+    assert sorted({one.session for one in left}) == sorted(after.values())
 
 
 def test_down_ends_what_a_killed_supervisor_left(stack):
     stack.cluster._daemon().kill()
     assert stack.cluster.down() is True
-    assert supervisor.leftovers(stack.cluster.home.root) == []
+    assert processes.leftovers(stack.cluster.home.root) == []
     stack.cluster.up()
 
 
@@ -138,7 +138,7 @@ def test_down_and_up_keep_the_data_of_the_very_last_call(stack, key):
     ports = stack.cluster.home.ports_in_use()
     assert stack.cluster.down() is True
     assert stack.cluster.down() is False
-    assert supervisor.leftovers(stack.cluster.home.root) == []
+    assert processes.leftovers(stack.cluster.home.root) == []
     stack.cluster.up()
     assert stack.cluster.home.ports_in_use() == ports
     assert stack.gateway.spend_row(request, timeout=1).key_hash == key.hash
@@ -162,9 +162,7 @@ def test_a_port_that_somebody_took_is_replaced(stack, key):
 
 
 def test_everything_listens_on_loopback_only(stack):
-    listening = [
-        s for process in family(stack) for s in process.net_connections() if s.status == psutil.CONN_LISTEN
-    ]
+    listening = [s for process in family(stack) for s in process.net_connections() if s.status == psutil.CONN_LISTEN]
     assert len(listening) >= 4
     assert {s.laddr.ip for s in listening} == {"127.0.0.1"}
 
@@ -183,11 +181,7 @@ def test_no_secret_in_arguments_logs_or_readable_files(stack, key):
     told += json.dumps(stack.cluster.status())
     assert [secret[:6] for secret in secrets if secret in told] == []
     root = stack.cluster.home.root
-    files = [
-        path
-        for path in root.rglob("*")
-        if path.is_file() and "postgres" not in path.relative_to(root).parts[:1]
-    ]
+    files = [path for path in root.rglob("*") if path.is_file() and "postgres" not in path.relative_to(root).parts[:1]]
     assert [
         str(path)
         for path in files

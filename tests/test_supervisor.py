@@ -14,7 +14,7 @@ import pytest
 
 from maas_lab import wait
 from maas_lab.errors import EnvironmentFault
-from maas_lab.local import probes, supervisor
+from maas_lab.local import probes, processes
 from maas_lab.local.supervisor import Health, Spec, Supervisor
 
 SERVER = """
@@ -49,22 +49,22 @@ def make(tmp_path):
         port = port or free_port()
         folder = tmp_path / name
         folder.mkdir(exist_ok=True)
-        plain = dict(
-            name=name,
-            argv=(sys.executable, "-c", SERVER, str(port), *options),
-            env={"PATH": os.environ["PATH"], "NAME": name},
-            cwd=folder,
-            log=tmp_path / f"{name}.log",
-            port=port,
-            probe=probes.http_probe(port, "/"),
-            grace_s=0.5,
-            period_s=0.1,
-        )
+        plain = {
+            "name": name,
+            "argv": (sys.executable, "-c", SERVER, str(port), *options),
+            "env": {"PATH": os.environ["PATH"], "NAME": name},
+            "cwd": folder,
+            "log": tmp_path / f"{name}.log",
+            "port": port,
+            "probe": probes.http_probe(port, "/"),
+            "grace_s": 0.5,
+            "period_s": 0.1,
+        }
         return Spec(**(plain | changes))
 
     yield spec
-    for process in supervisor.leftovers(tmp_path):
-        process.kill()
+    for one in processes.leftovers(tmp_path):
+        one.process.kill()
 
 
 @pytest.fixture
@@ -125,15 +125,17 @@ def test_a_hanging_process_is_restarted(make, run, tmp_path, monkeypatch):
 
 def test_a_foreign_server_on_the_port_never_counts_as_ready(make, run, tmp_path):
     port = free_port()
-    foreign = subprocess.Popen([sys.executable, "-m", "http.server", "--bind", "127.0.0.1", str(port)], cwd=tmp_path,
-                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+    argv = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", str(port)]
+    foreign = subprocess.Popen(argv, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        wait.until(lambda: httpx.get(f"http://127.0.0.1:{port}").status_code == 200, what="the foreign server", timeout=20,
-                   transient=(httpx.HTTPError,))  # fmt: skip
-        one = run(make("web", port))
-        row = wait.until(
-            lambda: one.rows()[0]["failures"] >= 2 and one.rows()[0], what="two failed starts", timeout=20
+        wait.until(
+            lambda: httpx.get(f"http://127.0.0.1:{port}").status_code == 200,
+            what="the foreign server",
+            timeout=20,
+            transient=(httpx.HTTPError,),
         )
+        one = run(make("web", port))
+        row = wait.until(lambda: one.rows()[0]["failures"] >= 2 and one.rows()[0], what="two failed starts", timeout=20)
         assert not row["ready"]
         assert foreign.poll() is None
     finally:
@@ -144,9 +146,7 @@ def test_a_foreign_server_on_the_port_never_counts_as_ready(make, run, tmp_path)
 def test_what_is_needed_starts_first(make, run):
     gate = threading.Event()
     slow = probes.http_probe(port := free_port(), "/")
-    base = make(
-        "base", port, probe=lambda process: slow(process) if gate.is_set() else Health(False, "held back")
-    )
+    base = make("base", port, probe=lambda process: slow(process) if gate.is_set() else Health(False, "held back"))
     one = run(base, make("web", needs=("base",)))
     wait.until(lambda: one.rows()[1]["reason"] == "waits for base", what="web to wait", timeout=20)
     assert one.rows()[1]["pid"] is None
@@ -156,9 +156,7 @@ def test_what_is_needed_starts_first(make, run):
 
 def test_back_off_grows_and_the_reason_is_told(make, run):
     one = run(make(argv=(sys.executable, "-c", "import sys; print('no luck'); sys.exit(3)")))
-    row = wait.until(
-        lambda: one.rows()[0]["failures"] >= 3 and one.rows()[0], what="three failures", timeout=20
-    )
+    row = wait.until(lambda: one.rows()[0]["failures"] >= 3 and one.rows()[0], what="three failures", timeout=20)
     assert row["reason"] in ("ended with exit code 3", "starting")
     assert "no luck" in one.workloads["web"].spec.log.read_text()
 
@@ -185,7 +183,7 @@ def test_stop_kills_the_stubborn_and_the_children(make, run):
     family = [family, *family.children(recursive=True)]
     assert len(family) == 2
     one.stop()
-    gone, alive = psutil.wait_procs(family, timeout=10)
+    _, alive = psutil.wait_procs(family, timeout=10)
     assert alive == []
 
 
@@ -195,8 +193,10 @@ from pathlib import Path
 from maas_lab.local import probes
 from maas_lab.local.supervisor import Spec, Supervisor
 told = json.loads(sys.stdin.read())
-specs = [Spec(name=s["name"], argv=tuple(s["argv"]), env=s["env"], cwd=Path(s["cwd"]), log=Path(s["log"]), port=s["port"],
-              probe=probes.http_probe(s["port"], "/")) for s in told["specs"]]
+specs = []
+for one in told["specs"]:
+    one |= {"argv": tuple(one["argv"]), "cwd": Path(one["cwd"]), "log": Path(one["log"])}
+    specs.append(Spec(**one, probe=probes.http_probe(one["port"], "/")))
 one = Supervisor(specs, Path(told["home"]), lambda: None)
 one.start()
 while not one.ready:
@@ -234,7 +234,7 @@ def test_the_next_supervisor_adopts_what_is_right_and_ends_the_rest(make, run, t
     assert rows["keep"]["pid"] == pids["keep"]
     assert rows["keep"]["restarts"] == 0
     assert rows["other"]["pid"] != pids["other"]
-    assert supervisor.how_it_ended(orphan)
+    assert processes.how_it_ended(orphan)
 
 
 def test_the_children_of_an_adopted_process_are_left_alone(make, run, tmp_path):
@@ -242,8 +242,8 @@ def test_the_children_of_an_adopted_process_are_left_alone(make, run, tmp_path):
     pid = killed_supervisor(tmp_path, keep)["keep"]
     [child] = psutil.Process(pid).children()
     until_ready(run(keep))
-    assert not supervisor.how_it_ended(psutil.Process(pid))
-    assert not supervisor.how_it_ended(child)
+    assert not processes.how_it_ended(psutil.Process(pid))
+    assert not processes.how_it_ended(child)
 
 
 def test_an_orphan_whose_parent_is_gone_is_ended(make, run, tmp_path):
@@ -251,7 +251,7 @@ def test_an_orphan_whose_parent_is_gone_is_ended(make, run, tmp_path):
     [orphan] = psutil.Process(pid).children()
     os.kill(pid, signal.SIGKILL)
     until_ready(run(make("keep")))
-    assert supervisor.how_it_ended(orphan)
+    assert processes.how_it_ended(orphan)
 
 
 def test_an_adopted_process_is_restarted_like_any_other(make, run, tmp_path):
@@ -268,13 +268,13 @@ def test_leftovers_of_another_home_are_left_alone(make, run, tmp_path):
     pid = killed_supervisor(elsewhere, make("keep"))["keep"]
     until_ready(run(make("web")))
     try:
-        assert not supervisor.how_it_ended(psutil.Process(pid))
+        assert not processes.how_it_ended(psutil.Process(pid))
     finally:
         psutil.Process(pid).kill()
 
 
 def test_a_long_log_is_set_aside_once(make, run, monkeypatch):
-    monkeypatch.setattr(supervisor, "LOG_LIMIT", 10)
+    monkeypatch.setattr(processes, "LOG_LIMIT", 10)
     spec = make()
     spec.log.write_text("x" * 11)
     until_ready(run(spec))

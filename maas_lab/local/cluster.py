@@ -12,7 +12,7 @@ import psutil
 
 from maas_lab import settings, wait
 from maas_lab.errors import EnvironmentFault, NotRunning, StackError, UsageError
-from maas_lab.local import runtime, supervisor
+from maas_lab.local import processes, runtime
 from maas_lab.local.home import Home, Secrets, told_plainly
 from maas_lab.local.packages import Report
 from maas_lab.local.postgres import account_problem
@@ -74,18 +74,18 @@ class LocalCluster:
         Processes that a killed supervisor left behind are stopped too.
         """
         daemon = self._daemon()
-        left = supervisor.leftovers(self.home.root)
+        left = processes.leftovers(self.home.root)
         if daemon is not None:
             daemon.send_signal(signal.SIGTERM)
             wait.until(
-                lambda: supervisor.how_it_ended(daemon),
+                lambda: processes.how_it_ended(daemon),
                 what="the lab to stop",
                 timeout=60,
                 hint="./lab down again",
             )
-            left = supervisor.leftovers(self.home.root)
-        for process in left:
-            supervisor.end(process)
+            left = processes.leftovers(self.home.root)
+        for one in left:
+            processes.end(one.process)
         return bool(daemon or left)
 
     def reset(self) -> list[str]:
@@ -96,8 +96,8 @@ class LocalCluster:
     def status(self) -> dict[str, Any]:
         """Return how the stack is, as `./lab status --json` prints it.
 
-        Keys: `ready`, `phase`, `endpoints` (name to URL), `model` (its name in the catalog), `workloads` (name, ready, pid, restarts, age_s in seconds,
-        rss_bytes of the process and its children, log, reason).
+        Keys: `ready`, `phase`, `endpoints` (name to URL), `model` (its name in the catalog), `workloads` (name,
+        ready, pid, restarts, failures, log, reason, hint, age_s in seconds, rss_bytes of the process and its children).
         """
         said = self.home.read_status()
         if said is None or self._daemon() is None:
@@ -146,7 +146,7 @@ class LocalCluster:
         with contextlib.suppress(psutil.NoSuchProcess):
             process = psutil.Process(said["pid"]) if said else None
             if process and abs(process.create_time() - said["created"]) < CLOCK_S:
-                return None if supervisor.how_it_ended(process) else process
+                return None if processes.how_it_ended(process) else process
         return None
 
     def _spawn(self, python: Path) -> psutil.Popen:
@@ -157,7 +157,7 @@ class LocalCluster:
         }
         argv = (str(python), "-m", "maas_lab.local.daemon")
         with told_plainly(self.home.root):
-            _spawned.append(supervisor.spawn(argv, env, self.home.root, self.home.logs / "supervisor.log"))
+            _spawned.append(processes.spawn(argv, env, self.home.root, self.home.logs / "supervisor.log"))
         return _spawned[-1]
 
     def _wait_until_ready(self, report: Report, started: psutil.Popen | None) -> None:
@@ -178,22 +178,16 @@ class LocalCluster:
         """Raise when the supervisor we started has ended; exit code 0 only says that another one was there first."""
         if started is not None and started.poll():
             log = self.home.logs / "supervisor.log"
-            raise StackError(
-                f"the supervisor {supervisor.how_it_ended(started)}", _tail(log), "./lab logs supervisor"
-            )
+            raise StackError(f"the supervisor {processes.how_it_ended(started)}", _tail(log), "./lab logs supervisor")
 
     def _refuse_hopeless(self, rows: list[dict[str, Any]]) -> None:
         for row in rows:
             if row["failures"] >= GIVE_UP_AFTER:
                 why = f"{row['reason']}; last line of its log: {_tail(Path(row['log']))}"
-                raise StackError(
-                    f"{row['name']} does not come up", why, row["hint"] or f"./lab logs {row['name']}"
-                )
+                raise StackError(f"{row['name']} does not come up", why, row["hint"] or f"./lab logs {row['name']}")
 
     def _row(self, row: dict[str, Any]) -> dict[str, Any]:
-        kept = {
-            key: row[key] for key in ("name", "ready", "pid", "restarts", "failures", "log", "reason", "hint")
-        }
+        kept = {key: row[key] for key in ("name", "ready", "pid", "restarts", "failures", "log", "reason", "hint")}
         age = time.time() - row["started"] if row["started"] and row["pid"] else None
         return kept | {"age_s": age and round(age, 1), "rss_bytes": resident_bytes(row["pid"])}
 

@@ -17,9 +17,10 @@ from maas_lab import settings
 from maas_lab.errors import LabError
 from maas_lab.local.home import Home
 from maas_lab.local.probes import listening_ports
+from maas_lab.local.processes import leftovers
 from maas_lab.local.runtime import Runtime
 from maas_lab.local.stack import MODEL, NAMES, Stack
-from maas_lab.local.supervisor import Supervisor, leftovers
+from maas_lab.local.supervisor import Supervisor
 
 
 class Daemon:
@@ -95,7 +96,7 @@ def main() -> int:
         if not held:
             print("another supervisor runs this home", flush=True)
             return 0
-        ours = [port for process in leftovers(home.root) for port in listening_ports(process)]
+        ours = [port for one in leftovers(home.root) for port in listening_ports(one.process)]
         ports = home.ports(NAMES, ours)
         Daemon(Stack(home, Runtime(chosen.runtime_folder), chosen, ports, home.secrets())).run()
     return 0

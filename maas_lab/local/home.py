@@ -160,9 +160,7 @@ class Home:
 def write_private(file: Path, text: str) -> None:
     """Write a file that only its owner may read, aside and then in place."""
     aside = file.with_name(f"{file.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    with os.fdopen(
-        os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
-    ) as stream:
+    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
         stream.write(text)
     aside.replace(file)
 

@@ -12,9 +12,7 @@ import threading
 import xllamacpp
 
 
-def parameters(
-    path: str, port: int, threads: int, slots: int, context: int, name: str
-) -> xllamacpp.CommonParams:
+def parameters(path: str, port: int, threads: int, slots: int, context: int, name: str) -> xllamacpp.CommonParams:
     """Describe the server: `context` is tokens per slot, and llama.cpp divides `n_ctx` over the slots."""
     p = xllamacpp.CommonParams()
     p.model.path = path

@@ -1,4 +1,4 @@
-"""Install packages with the ordinary clients, pip and npm: exact versions, checked by hash, progress told as it goes."""
+"""Install packages with the ordinary clients, pip and npm: exact versions, checked by hash, progress as it goes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ Report = Callable[[str, int, int], None]
 
 NODE_MAJOR = 18
 FETCHED = re.compile(
-    r"^\s*(?:Downloading|Using cached|Processing) (?:\S*/)?(?P<file>[^/\s]+?-[^-/\s]+)-\S+\.whl\S*(?: \((?P<size>[\d.]+ \w+)\))?"
+    r"^\s*(?:Downloading|Using cached|Processing) (?:\S*/)?(?P<file>[^/\s]+?-[^-/\s]+)-\S+\.whl\S*"
+    r"(?: \((?P<size>[\d.]+ \w+)\))?"
 )
 PROGRESS = re.compile(r"^Progress (?P<done>\d+) of (?P<total>\d+)")
 
@@ -90,13 +91,9 @@ def explained(doing: str, lines: Sequence[str]) -> EnvironmentFault | InstallErr
         )
     if "DO NOT MATCH THE HASHES" in told or "EINTEGRITY" in told:
         hint = f"{sys.executable} -m pip cache purge && ./lab up; if it stays, your package index serves other files"
-        return InstallError(
-            f"a download is corrupted or was changed ({doing})", "its hash is not the pinned one", hint
-        )
-    if re.search(
-        r"No matching distribution|Connection|Temporary failure|ENOTFOUND|ECONNREFUSED|timed out", told
-    ):
-        hint = "check the network, proxy and certificate settings with ./lab doctor, then ./lab up goes on where it stopped"
+        return InstallError(f"a download is corrupted or was changed ({doing})", "its hash is not the pinned one", hint)
+    if re.search(r"No matching distribution|Connection|Temporary failure|ENOTFOUND|ECONNREFUSED|timed out", told):
+        hint = "check network, proxy and certificate settings with ./lab doctor, then ./lab up goes on where it stopped"
         return InstallError(f"the package index cannot be reached or lacks a package ({doing})", why, hint)
     return InstallError(f"failed while {doing}", why, "./lab doctor, then ./lab up goes on where it stopped")
 

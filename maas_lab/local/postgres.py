@@ -82,15 +82,11 @@ class Postgres:
         The client insists on SCRAM, which proves both sides: only this home's server knows this password.
         """
         done = self._psql("postgres", "-tAc", "select 1", check=False)
-        return (
-            "" if done.returncode == 0 else done.stderr.strip().splitlines()[0].removeprefix("psql: error: ")
-        )
+        return "" if done.returncode == 0 else done.stderr.strip().splitlines()[0].removeprefix("psql: error: ")
 
     def execute(self, *statements: str) -> str:
         """Run statements on the server's own database, one by one, and return what they print."""
-        return self._psql(
-            "postgres", "-tA", *[part for one in statements for part in ("-c", one)]
-        ).stdout.strip()
+        return self._psql("postgres", "-tA", *[part for one in statements for part in ("-c", one)]).stdout.strip()
 
     def migrate(self, folder: Path) -> None:
         """Apply the migrations of `folder` that are not applied yet, in order of their names.
@@ -119,13 +115,9 @@ class Postgres:
     def _initdb(self, folder: Path, password: Path) -> None:
         argv = [*self._unprivileged(), str(self.binaries / "initdb"), "-D", str(folder), "-U", USER]
         argv += ["--auth=scram-sha-256", f"--pwfile={password}", "-E", "UTF8", "--locale=C", "--no-sync"]
-        done = subprocess.run(
-            argv, env=child_environment(), cwd="/", capture_output=True, text=True, check=False
-        )
+        done = subprocess.run(argv, env=child_environment(), cwd="/", capture_output=True, text=True, check=False)
         if done.returncode:
-            raise StackError(
-                "PostgreSQL could not make its data folder", _last_line(done.stderr), "./lab doctor"
-            )
+            raise StackError("PostgreSQL could not make its data folder", _last_line(done.stderr), "./lab doctor")
 
     def _psql(self, database: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         argv = [str(self.binaries / "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", *arguments]

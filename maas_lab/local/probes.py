@@ -12,9 +12,7 @@ from maas_lab.settings import LOOPBACK
 
 TIMEOUT_S = 5.0  # three of these in a row are a hang; a busy machine answers sooner
 ENGINE = "query-engine"
-http = httpx.Client(
-    timeout=TIMEOUT_S, trust_env=False
-)  # no proxy stands between the lab and its own processes
+http = httpx.Client(timeout=TIMEOUT_S, trust_env=False)  # no proxy stands between the lab and its own processes
 
 
 def http_probe(port: int, path: str) -> Callable[[psutil.Process], Health]:

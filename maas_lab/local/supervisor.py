@@ -1,4 +1,4 @@
-"""The only starter of processes: probe, restart with back-off, logs, adoption after a restart.
+"""Keep processes running: probe, restart with back-off, logs, adoption after a restart.
 
 A workload is Ready only while its probe says so, never because time has passed. Each process is started in a
 session of its own with a mark in its environment, so that a supervisor that comes after one that was killed finds
@@ -11,9 +11,7 @@ import contextlib
 import hashlib
 import json
 import math
-import os
 import signal
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -25,9 +23,9 @@ import psutil
 
 from maas_lab import wait
 from maas_lab.errors import LabError
+from maas_lab.local import processes
+from maas_lab.local.processes import Leftover, how_it_ended
 
-MARK = "MAAS_LAB_PROCESS"
-LOG_LIMIT = 5_000_000  # bytes; a longer log is set aside once, when its process starts
 SLICE_S = 0.2  # how soon a death or a stop is noticed
 
 
@@ -80,6 +78,20 @@ class Spec:
         told = json.dumps([self.argv, dict(sorted(self.env.items())), str(self.cwd)])
         return hashlib.sha256(told.encode()).hexdigest()[:16]
 
+    def end(self, process: psutil.Process) -> None:
+        """End a process that runs in this way."""
+        processes.end(process, self.stop_signal, self.grace_s)
+
+    def end_by_pid_file(self) -> None:
+        """End what the pid file names: where the kernel hides other users' environments, no mark can be read."""
+        if self.pid_file is None or not self.pid_file.exists():
+            return
+        pid = int(self.pid_file.read_text().split("\n", 1)[0])
+        with contextlib.suppress(psutil.Error, OSError):
+            process = psutil.Process(pid)
+            if process.name() == self.name:
+                self.end(process)
+
 
 class Stopping(BaseException):
     """Raised inside a workload's thread to leave whatever it waits for."""
@@ -88,9 +100,7 @@ class Stopping(BaseException):
 class Workload:
     """Keeps one process running, in a thread of its own."""
 
-    def __init__(
-        self, spec: Spec, home: Path, peers: Mapping[str, Workload], changed: Callable[[], None]
-    ) -> None:
+    def __init__(self, spec: Spec, home: Path, peers: Mapping[str, Workload], changed: Callable[[], None]) -> None:
         self.spec, self.home, self.peers, self.changed = spec, home, peers, changed
         self.process: psutil.Process | None = None
         self.leftover: psutil.Process | None = None
@@ -168,7 +178,7 @@ class Workload:
         process, self.leftover = self.leftover, None
         if process is None or not self.spec.probe(process).ready:
             if process is not None:
-                end(process, self.spec)
+                self.spec.end(process)
             return None
         self.started = process.create_time()
         return process
@@ -176,8 +186,8 @@ class Workload:
     def _spawned(self) -> psutil.Process:
         self._note(Health(False, "preparing"))
         self.spec.prepare(self._sleep)
-        mark = f"{self.spec.name} {self.spec.fingerprint} {self.home}"
-        process = spawn(self.spec.argv, {**self.spec.env, MARK: mark}, self.spec.cwd, self.spec.log)
+        mark = processes.mark(self.spec.name, self.spec.fingerprint, self.home)
+        process = processes.spawn(self.spec.argv, {**self.spec.env, **mark}, self.spec.cwd, self.spec.log)
         self.started = time.time()
         self._note(Health(False, "starting"))
         return process
@@ -213,7 +223,7 @@ class Workload:
     def _end(self, reason: str) -> None:
         self._note(Health(False, reason))
         if self.process is not None:
-            end(self.process, self.spec)
+            self.spec.end(self.process)
             self.process = None
             self.changed()
 
@@ -235,26 +245,25 @@ class Supervisor:
 
     def start(self) -> None:
         """Adopt or end what an earlier supervisor left, then start what is missing."""
-        left = leftovers(self._home)
-        kept = {process.pid for process in left if self._keeps(process)}
-        for process in left:
-            if _session(process) not in kept:
-                workload = self.workloads.get(_mark(process)[0])
-                end(process, workload.spec if workload else None)
+        left = processes.leftovers(self._home)
+        kept = {one.process.pid for one in left if self._keeps(one)}
+        for one in left:
+            if one.session not in kept:
+                workload = self.workloads.get(one.name)
+                (workload.spec.end if workload else processes.end)(one.process)
         for workload in self.workloads.values():
             if workload.leftover is None:
-                _end_by_pid_file(workload.spec)
+                workload.spec.end_by_pid_file()
             workload.start()
 
-    def _keeps(self, process: psutil.Process) -> bool:
+    def _keeps(self, one: Leftover) -> bool:
         """Hand a leftover to its workload, and tell whether that will have it; its children stay with it."""
-        name, fingerprint = _mark(process)[:2]
-        workload = self.workloads.get(name)
-        if workload is None or workload.leftover or fingerprint != workload.spec.fingerprint:
+        workload = self.workloads.get(one.name)
+        if workload is None or workload.leftover or one.fingerprint != workload.spec.fingerprint:
             return False
-        if _session(process) != process.pid or how_it_ended(process):
+        if one.session != one.process.pid or how_it_ended(one.process):
             return False
-        workload.leftover = process
+        workload.leftover = one.process
         return True
 
     def stop(self) -> None:
@@ -270,78 +279,3 @@ class Supervisor:
     def ready(self) -> bool:
         """Whether every workload is Ready."""
         return all(workload.ready for workload in self.workloads.values())
-
-
-def spawn(argv: tuple[str, ...], env: Mapping[str, str], cwd: Path, log: Path) -> psutil.Popen:
-    """Start a process in a session of its own, without input, its output appended to `log` (0600)."""
-    if log.exists() and log.stat().st_size > LOG_LIMIT:
-        log.replace(log.with_suffix(".1.log"))
-    with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as output:
-        return psutil.Popen(
-            argv,
-            env=dict(env),
-            cwd=cwd,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-
-
-def end(process: psutil.Process, spec: Spec | None = None) -> None:
-    """Ask a process to end, kill it when it does not, and kill what it leaves in its session."""
-    with contextlib.suppress(psutil.NoSuchProcess):
-        process.send_signal(spec.stop_signal if spec else signal.SIGTERM)
-        with contextlib.suppress(psutil.TimeoutExpired):
-            process.wait(timeout=spec.grace_s if spec else 10.0)
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    with contextlib.suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
-        process.kill()
-        process.wait(timeout=5)
-
-
-def how_it_ended(process: psutil.Process) -> str:
-    """Return how a process ended; empty while it runs."""
-    if isinstance(process, psutil.Popen):  # a child: ask the kernel for its exit code
-        code = process.poll()
-        if code is None:
-            return ""
-        return f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-    try:
-        running = process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        running = False
-    return "" if running else "ended"
-
-
-def leftovers(home: Path) -> list[psutil.Process]:
-    """Return the processes that carry the home's mark, oldest first."""
-    marked = [process for process in psutil.process_iter() if _mark(process)[2:] == [str(home)]]
-    return sorted(marked, key=lambda process: process.pid)
-
-
-def _mark(process: psutil.Process) -> list[str]:
-    try:
-        return process.environ().get(MARK, "").split(" ", 2)
-    except (psutil.Error, OSError):  # another user's, or gone: not ours
-        return []
-
-
-def _session(process: psutil.Process) -> int | None:
-    """Return the id of a process's session, which is the pid of the process that we started."""
-    try:
-        return os.getsid(process.pid)
-    except ProcessLookupError:
-        return None
-
-
-def _end_by_pid_file(spec: Spec) -> None:
-    """End what a pid file names: where the kernel hides other users' environments, no mark can be read."""
-    if spec.pid_file is None or not spec.pid_file.exists():
-        return
-    pid = int(spec.pid_file.read_text().split("\n", 1)[0])
-    with contextlib.suppress(psutil.Error, OSError):
-        process = psutil.Process(pid)
-        if process.name() == spec.name:
-            end(process, spec)

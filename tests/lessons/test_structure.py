@@ -52,9 +52,7 @@ def texts_of(cell):
     """The code of a cell and the text of its outputs, without pictures."""
     yield cell.source
     for output in cell.outputs:
-        data = {
-            kind: value for kind, value in output.get("data", {}).items() if not kind.startswith("image/")
-        }
+        data = {kind: value for kind, value in output.get("data", {}).items() if not kind.startswith("image/")}
         yield output.get("text", "") + json.dumps(data)
 
 
@@ -105,9 +103,7 @@ def imports(notebook):
     found = []
     for cell in code_of(notebook):
         for node in ast.walk(ast.parse(TransformerManager().transform_cell(cell.source))):
-            names = (
-                [alias.name for alias in node.names] if isinstance(node, ast.Import | ast.ImportFrom) else []
-            )
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import | ast.ImportFrom) else []
             if isinstance(node, ast.ImportFrom):
                 names = [f"{node.module}.{name}" for name in names]
             found += [f"{cell.id} imports {name}" for name in names if not is_public(name)]
@@ -167,23 +163,15 @@ def exercises(notebook):
             open_ones = []
     found += [f"Exercise {name} has no check" for name in open_ones]
     wanted = [f"{number}.{n}" for n in range(1, len(numbers) + 1)]
-    return found + (
-        [] if numbers and numbers == wanted else [f"exercises are {numbers}, not {wanted or 'some'}"]
-    )
+    return found + ([] if numbers and numbers == wanted else [f"exercises are {numbers}, not {wanted or 'some'}"])
 
 
 def links(notebook, folder):
     """Relative links and pictures that lead nowhere."""
     prose = re.sub(r"^```.*?^```", "", prose_of(notebook), flags=re.M | re.S)
     targets = re.findall(r"\]\(([^)\s]+)", prose) + re.findall(r'(?:src|href)="([^"]+)"', prose)
-    local = [
-        unquote(target.partition("#")[0])
-        for target in targets
-        if not re.match(r"[a-z][a-z0-9+.-]*:|#", target)
-    ]
-    return [
-        f"{target} leads nowhere" for target in local if target[:1] == "/" or not (folder / target).exists()
-    ]
+    local = [unquote(target.partition("#")[0]) for target in targets if not re.match(r"[a-z][a-z0-9+.-]*:|#", target)]
+    return [f"{target} leads nowhere" for target in local if target[:1] == "/" or not (folder / target).exists()]
 
 
 ALWAYS = [banned, imports, stored, opening, beats, exercises]
@@ -217,9 +205,7 @@ def test_a_learner_edition_keeps_the_rules(path, rule):
 def test_links_lead_somewhere_and_no_file_holds_a_key(path):
     assert links(read(path), path.parent) == []
     assert not RAW_KEY.search(path.read_text(encoding="utf-8")), "a raw key"
-    assert not RAW_KEY.search(
-        path.with_suffix(".py").read_text(encoding="utf-8") if path in SOLUTIONS else ""
-    )
+    assert not RAW_KEY.search(path.with_suffix(".py").read_text(encoding="utf-8") if path in SOLUTIONS else "")
 
 
 # -- the rules themselves --
@@ -294,10 +280,7 @@ def test_two_ignored_cells_of_five_are_too_many(lesson):
     [
         *[(banned, 4, source) for source in ("key;", "key;  # shown", "!pip install x", "%pip install x")],
         *[(banned, 4, source) for source in ("%%bash\nls", "import sys\nsys.path.append('x')")],
-        *[
-            (banned, 4, source)
-            for source in ("# NBVAL_IGNORE_OUTPUT\nkey", "open('/home/a/b')", "'file:///x'")
-        ],
+        *[(banned, 4, source) for source in ("# NBVAL_IGNORE_OUTPUT\nkey", "open('/home/a/b')", "'file:///x'")],
         (imports, 4, "from maas_lab._rest import get"),
         (imports, 4, "from maas_lab.rest import _get"),
         (imports, 4, "if True:\n    from maas_lab import local"),

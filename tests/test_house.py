@@ -1,0 +1,109 @@
+"""The rules of the house, read off the source: layers, sizes, and who alone may do what."""
+
+import ast
+import re
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "maas_lab"
+MODULES = {path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text()) for path in PACKAGE.rglob("*.py")}
+
+# Who alone may: everybody else asks one of them.
+ALONE = {
+    "reads the environment": (
+        re.compile(r"os\.(environ|getenv)"),
+        {"settings.py", "local/model_server.py"},  # the latter takes its key off its own environment
+    ),
+    "sleeps": (re.compile(r"time\.sleep"), {"wait.py"}),
+    "starts processes": (
+        re.compile(r"subprocess\.(run|Popen|call|check)|os\.(system|spawn|exec|fork)|psutil\.Popen\("),
+        {"shell.py", "local/processes.py", "local/packages.py", "local/postgres.py"},
+    ),
+}
+PURE = {"plots.py", "rows.py", "refusals.py", "errors.py", "keys.py"}
+NETWORK = {
+    "httpx",
+    "openai",
+    "kubernetes",
+    "socket",
+    "subprocess",
+    "maas_lab.gateway",
+    "maas_lab.rest",
+    "maas_lab.local",
+}
+LOCAL_ONLY_FROM = {"lab.py", "cli.py", "doctor.py", "console.py"}  # `connect` and the command
+
+
+def imported(tree):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def functions(tree):
+    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+@pytest.mark.parametrize("what", ALONE)
+def test_only_one_place_does_it(what):
+    pattern, places = ALONE[what]
+
+    def does(node):
+        return isinstance(node, ast.Attribute | ast.Call) and pattern.match(ast.unparse(node))
+
+    found = {name for name, tree in MODULES.items() if any(map(does, ast.walk(tree)))}
+    assert found - {"wait.py"} <= places
+    assert found  # the pattern still finds what it is about
+
+
+@pytest.mark.parametrize("name", sorted(PURE))
+def test_what_is_pure_touches_no_network(name):
+    assert not set(imported(MODULES[name])) & NETWORK
+
+
+def test_nobody_but_connect_and_the_command_knows_the_local_cluster():
+    knows = {
+        name
+        for name, tree in MODULES.items()
+        if any(one.split(".")[:2] == ["maas_lab", "local"] for one in imported(tree)) and not name.startswith("local/")
+    }
+    assert knows == LOCAL_ONLY_FROM
+
+
+def test_modules_and_functions_are_short():
+    sizes = {path.name: len(path.read_text().splitlines()) for path in PACKAGE.rglob("*.py")}
+    lengths = {
+        f"{name}: {one.name}": one.end_lineno - one.lineno + 1
+        for name, tree in MODULES.items()
+        for one in functions(tree)
+    }
+    assert {name: size for name, size in sizes.items() if size > 300} == {}
+    assert {name: length for name, length in lengths.items() if length > 40} == {}
+    assert statistics.median(sizes.values()) <= 150
+    assert statistics.median(lengths.values()) < 10
+
+
+def test_no_failure_is_swallowed():
+    """An `except` that only passes hides what happened; `contextlib.suppress` names what it expects."""
+    hidden = [
+        f"{name}:{node.lineno}"
+        for name, tree in MODULES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ExceptHandler)
+        and (node.type is None or all(isinstance(n, ast.Pass) for n in node.body))
+    ]
+    assert hidden == []
+
+
+@pytest.mark.parametrize("tool", [["ruff", "check"], ["ruff", "format", "--check"], ["codespell_lib"]], ids=" ".join)
+def test_the_linters_are_content(tool):
+    done = subprocess.run([sys.executable, "-m", *tool], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
