@@ -26,9 +26,10 @@ CHOICES = {
 
 
 def show(console: Console, title: str, header: list[str], rows: list[list[str]]) -> None:
-    table = Table(*header, title=title, title_justify="left", box=None, header_style="bold")
+    table = Table(*header, box=None, header_style="bold")
     for row in rows:
         table.add_row(*row)
+    console.print(title, style="bold")
     console.print(table, "")
 
 

@@ -179,7 +179,7 @@ def lesson_run(cluster: LocalCluster) -> Table:
     rows = []
     for notebook in sorted((ROOT / "solutions").glob("*.ipynb")):
         with tempfile.TemporaryDirectory() as out:
-            kernel = kernel_start(Path(out))
+            kernel = statistics.median(kernel_start(Path(out)) for _ in range(ROUNDS))
             began = time.perf_counter()
             subprocess.run(
                 [sys.executable, "-m", "maas_lab", "run", notebook.stem, "--out", out],
@@ -210,9 +210,11 @@ def kernel_start(folder: Path) -> float:
     import nbformat
     from nbclient import NotebookClient
 
+    from maas_lab.engine import KernelHere
+
     empty = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1")])
     began = time.perf_counter()
-    NotebookClient(empty, kernel_name="python3", resources={"metadata": {"path": str(folder)}}).execute()
+    NotebookClient(empty, kernel_manager_class=KernelHere).execute(cwd=str(folder), stderr=subprocess.DEVNULL)
     return time.perf_counter() - began
 
 

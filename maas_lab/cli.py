@@ -111,6 +111,8 @@ def run(
     ] = None,
 ) -> None:
     """Execute the solutions and report what failed."""
+    # jsonschema builds a grammar of addresses when it is imported: a second, and no notebook's schema needs it.
+    sys.modules.setdefault("rfc3987_syntax", None)
     from maas_lab import runner
 
     notebooks = runner.solutions_for(ROOT, lessons or [])

@@ -3,13 +3,15 @@
 `solutions/NN_name.py` (jupytext py:percent) is the only file a person edits. `build` makes of it:
 
 - the learner edition `notebooks/NN_name.ipynb`: blanks where `maas_lab.blanks` finds a marker, no outputs;
-- the solution `solutions/NN_name.ipynb`: executed; nbval compares its outputs with what the lab shows.
+- the solution `solutions/NN_name.ipynb`: executed; nbval compares its outputs with what the lab shows;
+- the solution's last chart as a picture, `solutions/NN_name.png`, for pages about the lesson.
 
 `check` names every notebook that a build would change.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
@@ -49,6 +51,11 @@ class Lesson:
         return self.root / "solutions" / f"{self.name}.ipynb"
 
     @property
+    def picture(self) -> Path:
+        """The solution's last chart, where it has one."""
+        return self.root / "solutions" / f"{self.name}.png"
+
+    @property
     def learner(self) -> Path:
         """The notebook with the blanks."""
         return self.root / "notebooks" / f"{self.name}.ipynb"
@@ -78,13 +85,15 @@ def build(
     lessons = [Lesson(root, name) for name in choose(names, _names(root))]
     sources = {lesson: read(lesson.source) for lesson in lessons}
     editions = {lesson.learner: _text(learner(*source)) for lesson, source in sources.items()}
-    written = [path for path, text in editions.items() if _write(path, text)]
+    written = [path for path, content in editions.items() if _write(path, content)]
     for lesson, (notebook, places) in sources.items():
         if force or not _keep_outputs(_stored(lesson.solution), notebook):
             on_execute(lesson.name)
             _execute(notebook, places, lesson.solution.parent)
         notebook.metadata = nbformat.from_dict(_metadata(notebook))
         written += [lesson.solution] if _write(lesson.solution, _text(notebook)) else []
+        if picture := _picture(notebook):
+            written += [lesson.picture] if _write(lesson.picture, picture) else []
     return written
 
 
@@ -99,6 +108,13 @@ def check(root: Path) -> list[str]:
         except LessonError as error:
             told.append(f"{error.what}: {error.hint}")
     return told + _orphans(root, names)
+
+
+def _picture(notebook: NotebookNode) -> bytes | None:
+    charts = [
+        output.data for cell in _code(notebook) for output in cell.outputs if "image/png" in output.get("data", {})
+    ]
+    return base64.b64decode(charts[-1]["image/png"]) if charts else None
 
 
 def compared(cell: NotebookNode) -> bool:
@@ -162,7 +178,7 @@ def _learner_faults(lesson: Lesson, wanted: NotebookNode) -> list[str]:
     name = f"notebooks/{lesson.learner.name}"
     if not lesson.learner.exists():
         return [f"{name} is missing"]
-    if lesson.learner.read_text(encoding="utf-8") == _text(wanted):
+    if lesson.learner.read_bytes() == _text(wanted):
         return []
     return [f"{name} is not what its source gives, {_first_difference(_stored(lesson.learner), wanted)}"]
 
@@ -180,6 +196,8 @@ def _solution_faults(lesson: Lesson, wanted: NotebookNode) -> list[str]:
         faults.append(f"{name} was saved by another program than the builder")
     if not any(map(compared, _code(stored))):
         faults.append(f"{name} has no output that a test could compare")
+    if (_picture(stored) or b"") != (lesson.picture.read_bytes() if lesson.picture.exists() else b""):
+        faults.append(f"solutions/{lesson.picture.name} is not the solution's last chart")
     return faults
 
 
@@ -197,23 +215,24 @@ def _first_difference(stored: NotebookNode | None, wanted: NotebookNode) -> str:
 
 
 def _orphans(root: Path, names: Sequence[str]) -> list[str]:
-    found = [*sorted((root / "notebooks").glob("*.ipynb")), *sorted((root / "solutions").glob("*.ipynb"))]
+    patterns = ("notebooks/*.ipynb", "solutions/*.ipynb", "solutions/*.png")
+    found = [path for pattern in patterns for path in sorted(root.glob(pattern))]
     return [f"{path.relative_to(root)} has no source, remove it" for path in found if path.stem not in names]
 
 
-def _text(notebook: NotebookNode) -> str:
+def _text(notebook: NotebookNode) -> bytes:
     nbformat.validate(notebook)
-    return nbformat.writes(notebook).rstrip("\n") + "\n"
+    return (nbformat.writes(notebook).rstrip("\n") + "\n").encode()
 
 
-def _write(path: Path, text: str) -> bool:
+def _write(path: Path, content: bytes) -> bool:
     """Write a file in one step if it differs, and tell whether it did."""
-    if path.exists() and path.read_text(encoding="utf-8") == text:
+    if path.exists() and path.read_bytes() == content:
         return False
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        draft.write_text(text, encoding="utf-8")
+        draft.write_bytes(content)
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)

@@ -102,7 +102,7 @@ def _bars(axes: Axes, calls: pd.DataFrame, rows: list[float], height: float, out
     axes.barh(rows, length, height=height, left=begin, color=colour, label=outcome)
     # A refusal takes milliseconds: the marker is what one sees of it.
     look = {"color": colour, "marker": marker, "edgecolors": "white", "linewidths": 0.5}
-    axes.scatter(begin, rows, s=26, clip_on=False, zorder=3, **look)
+    axes.scatter(begin, rows, s=40, clip_on=False, zorder=3, **look)
 
 
 def _finding(counts: Mapping[str, int]) -> str:

@@ -45,6 +45,13 @@ time.sleep(0.05)
 print("second")
 ipywidgets.Text(value="secret")
 """
+CHART = """
+# %%
+import base64
+from IPython.display import Image
+
+Image(data=base64.b64decode("cGljdHVyZQ=="), format="png")
+"""
 
 
 @pytest.fixture
@@ -60,17 +67,17 @@ def built(tmp_path_factory):
     """The files of a workbook built once with a real kernel; copy before changing."""
     root = tmp_path_factory.mktemp("built")
     (root / "solutions").mkdir()
-    (root / "solutions/03_consumer.py").write_text(SOURCE + WIDGET)
+    (root / "solutions/03_consumer.py").write_text(SOURCE + WIDGET + CHART)
     lessons.build(root)
-    return {path.relative_to(root): path.read_text() for path in root.rglob("*") if path.is_file()}
+    return {path.relative_to(root): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
 @pytest.fixture
 def copy(built, tmp_path):
     """A workbook in step with its source."""
-    for path, text in built.items():
+    for path, content in built.items():
         (tmp_path / path).parent.mkdir(exist_ok=True)
-        (tmp_path / path).write_text(text)
+        (tmp_path / path).write_bytes(content)
     return tmp_path
 
 
@@ -243,13 +250,23 @@ def test_the_learner_edition_has_blanks_and_no_outputs(copy):
 def test_the_solution_is_executed_and_keeps_nothing_of_the_machine(copy):
     notebook = read(copy / "solutions/03_consumer.ipynb")
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    assert [cell.execution_count for cell in code] == [1, 2, 3, 4, 5]
+    assert [cell.execution_count for cell in code] == [1, 2, 3, 4, 5, 6]
     assert code[3].outputs[0].text == "aa\n"
     assert [output.output_type for output in code[4].outputs] == ["stream", "execute_result"]
     assert code[4].outputs[0].text == "first\nsecond\n", "streams are joined, however they arrived"
     assert list(code[4].outputs[1].data) == ["text/plain"], "a widget's view is a random id"
     assert set(notebook.metadata) == {"kernelspec", "language_info", "maas_lab"}
     assert not any(set(cell.metadata) - {"tags"} for cell in notebook.cells)
+
+
+def test_the_last_chart_lies_beside_the_solution_and_is_held_to_it(copy):
+    picture = copy / "solutions/03_consumer.png"
+    assert picture.read_bytes() == b"picture"
+    picture.write_bytes(b"another")
+    assert lessons.check(copy) == ["solutions/03_consumer.png is not the solution's last chart"]
+    assert lessons.build(copy) == [picture]
+    picture.unlink()
+    assert lessons.check(copy) == ["solutions/03_consumer.png is not the solution's last chart"]
 
 
 def test_a_second_execution_gives_the_same_bytes(copy):
@@ -290,7 +307,8 @@ def test_a_failing_solution_is_named_with_its_line_and_the_old_one_stays(copy):
     assert raised.value.what.startswith("solutions/03_consumer.py:15: ")
     assert raised.value.why == "ZeroDivisionError: division by zero"
     assert (copy / "solutions/03_consumer.ipynb").read_text() == before
-    assert {path.name for path in (copy / "solutions").iterdir()} == {"03_consumer.py", "03_consumer.ipynb"}
+    names = {path.name for path in (copy / "solutions").iterdir()}
+    assert names == {"03_consumer.py", "03_consumer.ipynb", "03_consumer.png"}
 
 
 def test_a_build_returns_what_it_wrote_and_tells_before_it_executes(book):
@@ -384,7 +402,7 @@ def test_nbval_passes_what_was_built_and_fails_what_changed_since(copy):
         "solutions",
     ]
     told = subprocess.run(argv, cwd=copy, capture_output=True, text=True, check=False).stdout
-    assert "1 failed, 9 passed" in told, told
+    assert "1 failed, 11 passed" in told, told
     assert "04_changed.ipynb::Cell 3" in told
 
 
