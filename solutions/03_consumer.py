@@ -27,7 +27,10 @@ burst: int = 12  # how many calls the burst at the end makes
 # ```mermaid
 # flowchart LR
 #   accTitle: The way of a call
-#   accDescr: Your application sends a call and its key to the AI gateway. The gateway checks the key, passes the call on to the model server, and writes a spend row into its database.
+#   accDescr {
+#     Your application sends a call and its key to the AI gateway. The gateway checks the key, passes the call on
+#     to the model server, and writes a spend row into its database.
+#   }
 #   app["your application"] -- "call and key" --> gateway["AI gateway (LiteLLM)"]
 #   gateway -- "call" --> model["model server"]
 #   gateway -- "spend row" --> database[("database")]
