@@ -46,7 +46,7 @@ def _open_lessons(folder: Path) -> None:
     from maas_lab import jupyter
 
     if where := jupyter.address(folder):
-        console.say(f"JupyterLab runs already: open {where} and there the folder {folder.name}")
+        console.say(f"JupyterLab runs already: open {where}")
         return
     jupyter.start(folder)
     console.say("JupyterLab has ended; the lab goes on running. Stop it: ./lab down")

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from maas_lab import settings, shell
 
+DEFAULTS = Path(__file__).with_name("jupyter_config")  # no news and no look for updates: the lab needs no network
+
 
 def address(folder: Path) -> str | None:
     """Return where the lessons are open already: in the server that hosts this terminal, or in one started on them."""
     if hosted := settings.jupyter_address():
-        return hosted
-    from jupyter_server.serverapp import (
-        list_running_servers,
-    )  # 0.2 s to import; `down` and `status` need not pay
+        return f"{hosted} and there the folder {folder.name}"
+    from jupyter_server.serverapp import list_running_servers  # 0.2 s, which `down` and `status` need not pay
 
     for server in list_running_servers():
         if Path(server["root_dir"]) == folder:
@@ -26,4 +26,5 @@ def address(folder: Path) -> str | None:
 def start(folder: Path) -> int:
     """Run JupyterLab in the foreground on loopback until the user ends it, and return its exit code."""
     argv = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}", "--ServerApp.ip=127.0.0.1"]
-    return shell.foreground([*argv, *(["--allow-root"] if os.geteuid() == 0 else [])])
+    argv += ["--allow-root"] if os.geteuid() == 0 else []
+    return shell.foreground(argv, env=settings.jupyter_environment(DEFAULTS))

@@ -82,6 +82,13 @@ def jupyter_address(env: Mapping[str, str] | None = None) -> str | None:
     return env.get("JUPYTER_SERVER_URL") or None
 
 
+def jupyter_environment(defaults: Path, env: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment for JupyterLab: the user's own, with a folder of defaults that the user can override."""
+    env = os.environ if env is None else env
+    folders = [folder for folder in env.get("JUPYTER_CONFIG_PATH", "").split(os.pathsep) if folder]
+    return dict(env) | {"JUPYTER_CONFIG_PATH": os.pathsep.join([*folders, str(defaults)])}
+
+
 def child_environment(env: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the environment for processes of the local cluster: only what they need, loopback never proxied.
 

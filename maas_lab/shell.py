@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import NamedTuple
 
@@ -41,14 +41,17 @@ def run(argv: Sequence[str], *, stdin: str = "", timeout: float = 60) -> Finishe
     return Finished(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
 
 
-def foreground(argv: Sequence[str], cwd: str | PathLike[str] | None = None) -> int:
+def foreground(
+    argv: Sequence[str], cwd: str | PathLike[str] | None = None, env: Mapping[str, str] | None = None
+) -> int:
     """Run a program in this terminal until it ends, and return its exit code; Ctrl-C is the program's.
 
     Args:
         argv: the program and its arguments.
         cwd: its working folder.
+        env: its whole environment; this process's own when left out.
     """
-    process = subprocess.Popen(list(argv), cwd=cwd)
+    process = subprocess.Popen(list(argv), cwd=cwd, env=env)
     while True:
         try:
             return process.wait()

@@ -74,12 +74,10 @@ command
 
 # %%
 answer = command.run()
+usage = answer["usage"]
 print("object:       ", answer["object"])
 print("choices:      ", len(answer["choices"]))
-print(
-    "usage adds up:",
-    sum(answer["usage"][part] for part in ("prompt_tokens", "completion_tokens")) == answer["usage"]["total_tokens"],
-)
+print("usage adds up:", usage["prompt_tokens"] + usage["completion_tokens"] == usage["total_tokens"])
 
 # %% [markdown]
 # What the model said. (This is a very small model, made for measuring and not for knowing. Don't believe it.)
@@ -135,8 +133,9 @@ reply = client.chat.completions.create(
     messages=[{"role": "user", "content": "Name three colours."}],
     max_tokens=24,
 )
+usage = reply.usage
 print("an answer came:", bool(reply.choices[0].message.content))
-print("usage adds up: ", reply.usage.prompt_tokens + reply.usage.completion_tokens == reply.usage.total_tokens)
+print("usage adds up: ", usage.prompt_tokens + usage.completion_tokens == usage.total_tokens)
 
 # %% [markdown]
 # ## Let it stream
