@@ -15,6 +15,7 @@ import psutil
 from maas_lab import settings
 from maas_lab.errors import LabError
 from maas_lab.local import LocalCluster, packages
+from maas_lab.local.home import ROOM
 from maas_lab.local.postgres import account_problem
 from maas_lab.local.runtime import Runtime
 
@@ -67,12 +68,13 @@ def _home(cluster: LocalCluster) -> Finding:
 
 
 def _disk(cluster: LocalCluster) -> Finding:
-    free = shutil.disk_usage(_existing(cluster.settings.runtime_folder)).free / 1e9
-    needed = DISK_GB if Runtime(cluster.settings.runtime_folder).missing() else 0.2
+    missing = Runtime(cluster.settings.runtime_folder).missing()
+    place = cluster.settings.runtime_folder if missing else cluster.home.root
+    free, needed = shutil.disk_usage(_existing(place)).free / 1e9, DISK_GB if missing else ROOM / 1e9
     return Finding(
         "disk",
         free >= needed,
-        f"{free:.1f} GB free, {needed:.1f} GB needed",
+        f"{free:.1f} GB free, {needed:.1f} GB needed in {place}",
         "free space, or set MAAS_LAB_HOME to another disk",
     )
 
@@ -129,8 +131,10 @@ def _runtime(cluster: LocalCluster) -> Finding:
 
 def _ports(cluster: LocalCluster) -> Finding:
     with socket.socket() as probe:
-        probe.bind((settings.LOOPBACK, 0))
-    return Finding("ports", True, "loopback ports are to be had")
+        probe.bind((settings.LOOPBACK, 0))  # raises where the kernel gives none
+    taken = cluster.home.taken_ports() if cluster.status()["phase"] == "stopped" else {}
+    told = ", ".join(f"{name}'s last port {port} is taken, ./lab up chooses another" for name, port in taken.items())
+    return Finding("ports", True, told or "loopback ports are to be had")
 
 
 def _stack(cluster: LocalCluster) -> Finding:

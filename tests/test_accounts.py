@@ -93,6 +93,17 @@ def test_a_home_that_may_not_be_written_is_told(elsewhere, tmp_path):
     assert "try: set MAAS_LAB_HOME to a folder that you may write to" in done.stderr
 
 
+def test_a_home_without_space_is_told_and_nothing_runs(tmp_path, runtime):
+    home = tmp_path / "disk" / "home"
+    home.parent.mkdir()
+    mount = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o size=30m none "$0" && exec "$@"', str(home.parent)]
+    done = run([*mount, *LAB, "up", "--no-jupyter"], os.environ | {"MAAS_LAB_HOME": str(home), "PYTHONPATH": str(ROOT)})
+    assert done.returncode == 1
+    assert f"EnvironmentFault: too little space in {home}" in done.stderr
+    assert "MAAS_LAB_HOME to a folder on another disk" in done.stderr
+    assert processes.leftovers(home) == []
+
+
 def test_ctrl_c_while_starting_leaves_nothing(tmp_path, runtime):
     home = tmp_path / "home"
     env = os.environ | {"MAAS_LAB_HOME": str(home)}

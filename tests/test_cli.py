@@ -2,12 +2,15 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+
+from maas_lab.local.home import Home
 
 ROOT = Path(__file__).parents[1]
 
@@ -107,6 +110,17 @@ def test_doctor_notices_a_half_built_runtime(lab, tmp_path):
     assert "half-built" in done.stdout
 
 
+def test_doctor_tells_of_a_port_that_somebody_took(lab, tmp_path):
+    home = Home(tmp_path / "home")
+    home.create()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", home.ports(["gateway"])["gateway"]))
+        taken.listen()
+        told = lab("doctor").stdout
+    assert "gateway's last port" in told
+    assert "gateway's last port" not in lab("doctor").stdout
+
+
 def test_help_names_every_command(lab):
     told = lab("--help").stdout
     for command in ("up", "down", "reset", "status", "logs", "run", "lessons", "test", "doctor"):
@@ -164,7 +178,5 @@ def test_an_active_environment_with_another_python_is_refused(tmp_path):
 def test_conda_and_pip_get_the_same_packages():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     lines = [line.strip() for line in (ROOT / "environment.yml").read_text().splitlines()]
-    listed = [line.removeprefix("- ").strip('"') for line in lines if line.startswith("- ")]
-    assert sorted(
-        one for one in listed if one not in ("conda-forge", "pip", "pip:") and not one.startswith("python=")
-    ) == sorted(one for one in project["dependencies"] if not one.startswith("pip>"))
+    listed = {line.removeprefix("- ").strip('"') for line in lines if line.startswith("- ")}
+    assert listed - {"conda-forge", "pip:", "python=3.12"} == set(project["dependencies"])

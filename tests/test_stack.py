@@ -236,3 +236,26 @@ def test_a_second_up_says_so_at_once(stack):
     )
     assert done.returncode == 0
     assert "already running" in done.stdout
+
+
+def test_connect_starts_a_lab_that_outlives_its_caller(runtime, tmp_path):
+    env = os.environ | {"MAAS_LAB_HOME": str(tmp_path / "home")}
+    told = [
+        subprocess.run(
+            [sys.executable, "-c", "from maas_lab import connect; print(connect())"],
+            env=env,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for _ in range(2)
+    ]
+    try:
+        assert told[0].startswith("The local lab is not running: starting it")
+        assert told[1] == told[0].split("\n", 1)[1]
+        assert "model:   smollm2-135m-instruct" in told[1]
+    finally:
+        argv = [sys.executable, "-m", "maas_lab", "reset", "--yes"]
+        assert subprocess.run(argv, env=env, capture_output=True, check=False).returncode == 0
+    assert not (tmp_path / "home").exists()
+    assert runtime.missing() == []

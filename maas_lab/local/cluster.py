@@ -136,9 +136,13 @@ class LocalCluster:
         return file
 
     def _end_unfinished(self, started: psutil.Popen) -> None:
+        """End what a broken-off `up` started; a stack that another `up` started in the same moment goes on."""
         if started.poll() is None:
             started.send_signal(signal.SIGTERM)
-        self.down()
+            started.wait(60)
+        running = self._daemon()
+        if running is None or running.pid == started.pid:
+            self.down()
 
     def _daemon(self) -> psutil.Process | None:
         """Return the running supervisor: the very process that wrote the status, not one with its number."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -18,6 +19,8 @@ from maas_lab.errors import EnvironmentFault, UsageError
 from maas_lab.settings import LOOPBACK
 
 MARKER = ".maas-lab"
+ROOM = 100_000_000  # bytes; a fresh home holds 42 MB, and rows and logs are added to it
+SPACE_HINT = "free some space there, or set MAAS_LAB_HOME to a folder on another disk"
 OURS = ("run", "logs", "gateway", "postgres", "runtime", "secrets.json", "ports.json", MARKER)
 
 
@@ -86,6 +89,12 @@ class Home:
                     f"it holds {', '.join(sorted(strange)[:3])}",
                     "set MAAS_LAB_HOME to a folder that does not exist yet",
                 )
+            if (free := shutil.disk_usage(self.root).free) < ROOM:
+                raise EnvironmentFault(
+                    f"too little space in {self.root}",
+                    f"{free / 1e6:.0f} MB are free, and the lab's data needs {ROOM / 1e6:.0f} MB to start",
+                    SPACE_HINT,
+                )
             (self.root / MARKER).touch(mode=0o600)
             for folder in (self.root / "run", self.logs, self.gateway):
                 folder.mkdir(exist_ok=True, mode=0o700)
@@ -118,6 +127,11 @@ class Home:
         """Return the ports chosen last; empty before the first start."""
         file = self.root / "ports.json"
         return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+
+    def taken_ports(self) -> dict[str, int]:
+        """Return those of the ports chosen last on which somebody listens now."""
+        with contextlib.ExitStack() as held:
+            return {name: port for name, port in self.ports_in_use().items() if not _bind(held, port)}
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[bool]:
@@ -182,9 +196,8 @@ def told_plainly(folder: Path) -> Iterator[None]:
     except OSError as error:
         if isinstance(error, BlockingIOError | InterruptedError | ChildProcessError):
             raise
-        hint = "free some space there, or set MAAS_LAB_HOME to a folder on another disk"
-        if error.errno not in (28, 122):  # ENOSPC, EDQUOT
-            hint = "set MAAS_LAB_HOME to a folder that you may write to"
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        hint = SPACE_HINT if full else "set MAAS_LAB_HOME to a folder that you may write to"
         raise EnvironmentFault(f"cannot write to {folder}", str(error), hint) from error
 
 

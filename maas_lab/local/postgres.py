@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -117,7 +118,7 @@ class Postgres:
         argv += ["--auth=scram-sha-256", f"--pwfile={password}", "-E", "UTF8", "--locale=C", "--no-sync"]
         done = subprocess.run(argv, env=child_environment(), cwd="/", capture_output=True, text=True, check=False)
         if done.returncode:
-            raise StackError("PostgreSQL could not make its data folder", _last_line(done.stderr), "./lab doctor")
+            raise StackError("PostgreSQL could not make its data folder", _complaint(done.stderr), "./lab doctor")
 
     def _psql(self, database: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         argv = [str(self.binaries / "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", *arguments]
@@ -133,7 +134,7 @@ class Postgres:
         }
         done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
         if check and done.returncode:
-            raise StackError("PostgreSQL refused a statement", _last_line(done.stderr), "./lab logs postgres")
+            raise StackError("PostgreSQL refused a statement", _complaint(done.stderr), "./lab logs postgres")
         return done
 
     def _unprivileged(self) -> tuple[str, ...]:
@@ -189,5 +190,7 @@ def reachable_by_all(folder: Path) -> bool:
     return all(path.stat().st_mode & 0o001 for path in (folder, *folder.parents) if path.exists())
 
 
-def _last_line(text: str) -> str:
-    return (text.strip().splitlines() or [""])[-1]
+def _complaint(text: str) -> str:
+    """Return the first line that tells of an error; what comes after it is tidying up."""
+    lines = text.strip().splitlines() or ["it said nothing"]
+    return next((line for line in lines if re.search(r"error|fatal|panic", line, re.IGNORECASE)), lines[-1])

@@ -1,0 +1,51 @@
+"""`./lab run` on the real stack: every solution passes, twice in a row, and a failing lesson is named."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+
+ROOT = Path(__file__).parents[2]
+SOLUTIONS = sorted(path.stem for path in (ROOT / "solutions").glob("*.py"))
+
+
+def run(*arguments):
+    argv = [sys.executable, "-m", "maas_lab", "run", *map(str, arguments)]
+    return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_every_solution_passes_twice_and_leaves_its_executed_copy(stack, tmp_path):
+    for out in (tmp_path / "once", tmp_path / "twice"):
+        done = run("--out", out)
+        assert (done.returncode, done.stderr) == (0, ""), done.stdout
+        for lesson in SOLUTIONS:
+            assert f"passed {lesson}: " in done.stdout
+            cells = nbformat.read(out / f"{lesson}.ipynb", 4).cells
+            assert all(cell.execution_count for cell in cells if cell.cell_type == "code")
+    key_names = [key.name for key in stack.gateway.keys(application="My GenAI App")]
+    assert key_names == [], "a lesson removes what it made"
+
+
+def test_a_parameter_reaches_the_lesson(stack, tmp_path):
+    done = run("03", "-p", "burst", "3", "-p", "app_name", "another app", "--out", tmp_path)
+    assert done.returncode == 0, done.stdout
+    shown = "".join(str(cell.get("outputs")) for cell in nbformat.read(tmp_path / "03_consumer.ipynb", 4).cells)
+    assert "3 calls: 2 answered, 1 rate limited" in shown
+    assert "'another app'" in shown
+
+
+def test_a_parameter_that_no_lesson_has_is_refused_before_anything_runs(stack, tmp_path):
+    done = run("-p", "bursts", "3", "--out", tmp_path / "out")
+    assert done.returncode == 2
+    assert "no lesson here has a parameter `bursts`" in done.stderr
+    assert "did you mean `burst`?" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_lesson_that_fails_exits_1_and_names_the_exercise(stack, tmp_path):
+    done = run("notebooks/03_consumer.ipynb", "--out", tmp_path)
+    assert done.returncode == 1
+    assert "FAILED 03_consumer" in done.stdout
+    assert "at Exercise 3.1, cell " in done.stdout
+    assert "NotDoneYet: Exercise 3.1: `row` is still `...`" in done.stdout
