@@ -1,5 +1,6 @@
 """The runtime environment: what the locks promise, and installations that go wrong."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -8,6 +9,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import psutil
 import pytest
 from packaging.requirements import Requirement
 
@@ -131,6 +133,20 @@ def test_an_installer_that_fails_is_quoted():
     with pytest.raises(InstallError) as caught:
         packages.run([sys.executable, "-c", "print('ERROR: this is why'); raise SystemExit(3)"], "trying")
     assert (caught.value.what, caught.value.why) == ("failed while trying", "ERROR: this is why")
+
+
+def test_an_installer_that_is_broken_off_ends_with_all_it_started():
+    """`pip --python` works in a child of its own, which must not go on unpacking into what the next run deletes."""
+    code = (
+        "import subprocess, sys\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+        "print(child.pid, flush=True)\n"
+        "child.wait()"
+    )
+    with contextlib.suppress(KeyboardInterrupt), packages._Installer([sys.executable, "-c", code], {}) as installer:
+        child = psutil.Process(int(next(iter(installer))))
+        raise KeyboardInterrupt
+    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
 
 
 def test_a_changed_download_is_refused(tmp_path, monkeypatch):

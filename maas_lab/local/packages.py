@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -74,8 +76,8 @@ def run(
     Raises:
         InstallError: it ended with an exit code that is not in `accept`.
     """
-    installer = _Installer(argv, env or {}, cwd)
-    lines = list(installer.lines())
+    with _Installer(argv, env or {}, cwd) as installer:
+        lines = list(installer)
     if installer.code not in accept:
         raise explained(doing, lines)
 
@@ -121,30 +123,33 @@ def _pip(command: list[str], lock: Path, report: Report, python: Path | None = N
         str(lock),
     ]
     lines, count, name = [], 0, doing
-    installer = _Installer(argv, {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1"})
-    for line in installer.lines():
-        if fetched := FETCHED.match(line):
-            count, name = count + 1, fetched["file"] + (f" ({fetched['size']})" if fetched["size"] else "")
-            report(name, count, total)
-        elif progress := PROGRESS.match(line):
-            left = (int(progress["total"]) - int(progress["done"])) / 1e6
-            report(f"{name}, {left:.0f} MB left of it" if left >= 1 else name, count, total)
-        elif line.startswith("Installing collected packages"):
-            report(f"unpacking {count} packages", count, total)
-        else:
-            lines.append(line)
+    with _Installer(argv, {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1"}) as installer:
+        for line in installer:
+            if fetched := FETCHED.match(line):
+                count, name = count + 1, fetched["file"] + (f" ({fetched['size']})" if fetched["size"] else "")
+                report(name, count, total)
+            elif progress := PROGRESS.match(line):
+                left = (int(progress["total"]) - int(progress["done"])) / 1e6
+                report(f"{name}, {left:.0f} MB left of it" if left >= 1 else name, count, total)
+            elif line.startswith("Installing collected packages"):
+                report(f"unpacking {count} packages", count, total)
+            else:
+                lines.append(line)
     if installer.code:
         raise explained(doing, lines)
 
 
 class _Installer:
-    """An installer at work: what it prints, line by line, and then its exit code."""
+    """An installer at work: the lines that it prints, and after the block its exit code.
+
+    When the block is left early, the installer ends with all that it has started: `pip --python` works in a child.
+    """
 
     def __init__(self, argv: Sequence[str], env: Mapping[str, str], cwd: Path | None = None) -> None:
         environment = install_environment() | {"PYTHONUNBUFFERED": "1"}
         first = {"PATH": f"{env['PATH']}:{environment.get('PATH', '')}"} if "PATH" in env else {}
         self.code = 0
-        # Descriptors are inherited on purpose: an orphan of an interrupted run keeps the lock until it has ended.
+        # Descriptors are inherited on purpose: an orphan of a killed run keeps the lock until it has ended.
         self._process = subprocess.Popen(
             list(argv),
             env=environment | dict(env) | first,
@@ -155,15 +160,18 @@ class _Installer:
             text=True,
             errors="replace",
             close_fds=False,
+            process_group=0,
         )
 
-    def lines(self) -> Iterator[str]:
-        """Yield each line; when the caller breaks off, the installer is ended too."""
-        try:
-            yield from self._process.stdout
-            self.code = self._process.wait()
-        finally:
-            if self._process.poll() is None:
-                self._process.kill()
-                self._process.wait()
-            self._process.stdout.close()
+    def __enter__(self) -> _Installer:
+        return self
+
+    def __iter__(self) -> Iterator[str]:
+        return self._process.stdout
+
+    def __exit__(self, kind: object, *error: object) -> None:
+        if kind is not None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.stdout.read()  # ends when the last of them has ended
+        self.code = self._process.wait()
+        self._process.stdout.close()
