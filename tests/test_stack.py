@@ -52,6 +52,13 @@ def kill(stack, name: str) -> None:
     until_ready_again(stack)
 
 
+def kill_supervisor(stack) -> None:
+    """Kill the supervisor and wait for its end: until then the stack still counts as running."""
+    daemon = stack.cluster._daemon()
+    daemon.kill()
+    wait.until(lambda: processes.how_it_ended(daemon), what="the supervisor's end", timeout=10)
+
+
 def family(stack) -> list[psutil.Process]:
     """Return every process of the stack, the supervisor's included."""
     daemon = stack.cluster._daemon()
@@ -99,9 +106,7 @@ def test_a_database_that_stands_still_is_seen_and_nothing_is_restarted(stack):
 
 def test_after_a_killed_supervisor_the_next_one_takes_over_what_runs(stack, key):
     before = {name: row["pid"] for name, row in rows(stack).items()}
-    daemon = stack.cluster._daemon()
-    daemon.kill()
-    wait.until(lambda: processes.how_it_ended(daemon), what="the supervisor's end", timeout=10)
+    kill_supervisor(stack)
     assert stack.cluster.status() == {
         "ready": False,
         "phase": "stopped",
@@ -116,7 +121,7 @@ def test_after_a_killed_supervisor_the_next_one_takes_over_what_runs(stack, key)
 
 def test_after_a_killed_supervisor_and_gateway_there_is_still_one_of_each(stack, key):
     before = {name: row["pid"] for name, row in rows(stack).items()}
-    stack.cluster._daemon().kill()
+    kill_supervisor(stack)
     os.kill(before["gateway"], signal.SIGKILL)
     stack.cluster.up()
     after = {name: row["pid"] for name, row in rows(stack).items()}
@@ -127,7 +132,7 @@ def test_after_a_killed_supervisor_and_gateway_there_is_still_one_of_each(stack,
 
 
 def test_down_ends_what_a_killed_supervisor_left(stack):
-    stack.cluster._daemon().kill()
+    kill_supervisor(stack)
     assert stack.cluster.down() is True
     assert processes.leftovers(stack.cluster.home.root) == []
     stack.cluster.up()
