@@ -16,6 +16,7 @@ from maas_lab.errors import LabError, UsageError
 from maas_lab.local import LocalCluster
 
 ROOT = Path(__file__).parents[1]
+INTERRUPTED = 130  # what shells return after Ctrl-C
 
 app = typer.Typer(
     name="lab",
@@ -200,6 +201,7 @@ def main() -> None:
         errors.print("\n".join(error.lines()), markup=False)
         code = error.exit_code
     except (typer.Abort, KeyboardInterrupt):
+        code = INTERRUPTED
+    if code == INTERRUPTED:  # some releases of typer catch Ctrl-C themselves and return this
         errors.print("Stopped by Ctrl-C.")
-        code = 130
     sys.exit(code)
