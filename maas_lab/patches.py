@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from maas_lab.errors import ManifestError
-from maas_lab.transformers import Resource
+from maas_lab.transformers import DEFAULT_NAMESPACE, Resource
 
 # Lists whose entries are told apart by a key, in Kubernetes' own kinds. In custom kinds a list is replaced as a whole.
 MERGE_KEYS = {
@@ -61,13 +61,15 @@ def _selected(target: dict[str, str], resources: list[Resource]) -> list[Resourc
 
 def _named(document: dict[str, Any], resources: list[Resource], file: Path, told: str) -> Resource:
     kind, metadata = document.get("kind"), document.get("metadata") or {}
+    wanted = (document.get("apiVersion"), kind, metadata.get("name"))
+    namespace = metadata.get("namespace") or DEFAULT_NAMESPACE
     for one in resources:
-        same = (one.body["apiVersion"], one.kind, one.metadata["name"])
-        if same == (document.get("apiVersion"), kind, metadata.get("name")):
+        if wanted == (one.body["apiVersion"], one.kind, one.metadata["name"]) and namespace in one.namespaces:
             return one
     there = ", ".join(sorted(one.metadata["name"] for one in resources if one.kind == kind)) or "none"
     what = f"{file}: {told} is for {kind} {metadata.get('name')}, and there is no such object"
-    raise ManifestError(what, f"of this kind there are: {there}", "apiVersion, kind and name must be the object's")
+    hint = "apiVersion, kind, name and namespace must be those of the object"
+    raise ManifestError(what, f"of this kind there are: {there}", hint)
 
 
 def _merge_into(one: Resource, document: dict[str, Any], where: str) -> None:
@@ -155,6 +157,8 @@ def _do(op: str, body: Any, steps: list[str], value: Any) -> None:
                 raise IndexError(last)
             body.insert(last, value)
             return
+    if op == "replace" and isinstance(body, dict):
+        op = "add"  # as kustomize does it: a field that is not there is made
     if op != "add":
         held = body[last]
         if op == "test" and held != value:

@@ -6,13 +6,14 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from maas_lab import yamlfile
 from maas_lab.errors import ManifestError
 
+DEFAULT_NAMESPACE = "default"  # where an object is that names none
 CLUSTER_SCOPED = {
     *("ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "IngressClass", "Namespace", "Node"),
     *("PersistentVolume", "PriorityClass", "RuntimeClass", "StorageClass"),
@@ -38,11 +39,16 @@ class Resource:
         body: the object.
         file: where it comes from.
         hashed: its name ends in a hash of its content.
+        namespaces: those that it is or was in; a patch may name any of them.
     """
 
     body: dict[str, Any]
     file: Path
     hashed: bool = False
+    namespaces: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.namespaces.add(self.metadata.get("namespace") or DEFAULT_NAMESPACE)
 
     @property
     def kind(self) -> str:
@@ -74,10 +80,13 @@ class Resource:
 
 
 def set_namespace(resources: list[Resource], namespace: str) -> None:
-    """Put every object that lives in a namespace into this one."""
+    """Put every object that lives in a namespace into this one; a Namespace itself is renamed."""
     for one in resources:
-        if one.kind not in CLUSTER_SCOPED:
+        if one.kind == "Namespace":
+            one.metadata["name"] = namespace
+        elif one.kind not in CLUSTER_SCOPED:
             one.metadata["namespace"] = namespace
+            one.namespaces.add(namespace)
 
 
 def add_labels(resources: list[Resource], labels: dict[str, Any], file: Path) -> None:
@@ -170,7 +179,8 @@ def config_map(generator: dict[str, Any], path: Callable[[str], Path], file: Pat
         if key in data:
             raise ManifestError(f"{source}: the key `{key}` is there twice", hint="take one of them out")
         data[key] = value
-    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": generator["name"]}, "data": data}
+    body: dict[str, Any] = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": generator["name"]}}
+    body |= {"data": data} if data else {}
     return Resource(body, file, hashed=not generator.get("options", {}).get("disableNameSuffixHash", False))
 
 
@@ -226,7 +236,7 @@ def _references(value: Any) -> Iterator[dict[str, Any]]:
 
 def _hash(body: dict[str, Any]) -> str:
     """Return kustomize's ten letters for a ConfigMap: of its JSON as Go writes it, always with an empty name."""
-    told = {"data": body["data"] or "", "kind": body["kind"], "name": ""}
+    told = {"data": body.get("data", ""), "kind": body["kind"], "name": ""}
     text = json.dumps(told, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     for sign in "<>&\u2028\u2029":
         text = text.replace(sign, f"\\u{ord(sign):04x}")
