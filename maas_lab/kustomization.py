@@ -10,6 +10,7 @@ from maas_lab import yamlfile
 from maas_lab.errors import ManifestError
 
 NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+HEADER = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization"}
 TARGET = {"group": str, "version": str, "kind": str, "name": str, "namespace": str}
 # What each field holds: a type, [entry] for a list, {name: ...} for fields of its own, `dict` for free names.
 FIELDS: dict[str, Any] = {
@@ -62,9 +63,9 @@ def read(folder: Path) -> tuple[Path, dict[str, Any]]:
         raise ManifestError(f"{file} {what}", hint="write `resources:` and a list of files below it")
     document = documents[0]
     _check(document.body, FIELDS, "", file, document.lines)
-    kind = document.body.get("kind", "Kustomization")
-    if kind != "Kustomization":
-        raise ManifestError(f"{file} is a {kind}", "only a Kustomization can be rendered", "kind: Kustomization")
+    for name, known in HEADER.items():
+        if (held := document.body.get(name, known)) != known:
+            raise ManifestError(f"{file}: {name} is {held}", "nothing else can be rendered", f"{name}: {known}")
     return file, document.body
 
 

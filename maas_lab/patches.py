@@ -77,7 +77,11 @@ def _merge_into(one: Resource, document: dict[str, Any], where: str) -> None:
         raise ManifestError(f"{where}: `{directives[0]}` is not supported", hint="write `name: null` to remove a field")
     namespace, name = one.metadata.get("namespace"), one.metadata["name"]
     keyed = one.group in BUILT_IN
-    one.body = _merged(one.body, {**document, "apiVersion": one.body["apiVersion"], "kind": one.kind}, keyed)
+    try:
+        merged = _merged(one.body, {**document, "apiVersion": one.body["apiVersion"], "kind": one.kind}, keyed)
+    except TypeError as error:
+        raise ManifestError(f"{where}: {error}", hint="compare the patch with the object, line by line") from error
+    one.body = _without_nulls(merged)
     one.metadata["name"] = name
     if namespace:
         one.metadata["namespace"] = namespace
@@ -96,26 +100,44 @@ def _merged(base: Any, patch: dict[str, Any], keyed: bool) -> dict[str, Any]:
     """Return a mapping with the patch's fields put in; null removes one."""
     result = dict(base) if isinstance(base, dict) else {}
     for name, value in patch.items():
+        held = result.get(name)
+        if value is not None and held is not None and _form(held) != _form(value):
+            raise TypeError(f"`{name}` is {_form(held)} there, and {_form(value)} in the patch")
         if value is None:
             result.pop(name, None)
         elif isinstance(value, dict):
-            result[name] = _merged(result.get(name), value, keyed)
+            result[name] = _merged(held, value, keyed)
         elif isinstance(value, list):
-            key = _key(name, [*value, *(result.get(name) or [])]) if keyed else None
-            result[name] = _merged_list(result.get(name) or [], value, key, keyed) if key else copy.deepcopy(value)
+            key = _key(name, [*value, *(held or [])]) if keyed and name in MERGE_KEYS else None
+            result[name] = _merged_list(held or [], value, key, keyed) if key else copy.deepcopy(value)
         else:
             result[name] = value
     return result
 
 
+def _without_nulls(value: Any) -> Any:
+    """Leave out fields without a value: whatever passes a merge loses them."""
+    if isinstance(value, list):
+        return [_without_nulls(entry) for entry in value]
+    if isinstance(value, dict):
+        return {name: _without_nulls(entry) for name, entry in value.items() if entry is not None}
+    return value
+
+
+def _form(value: Any) -> str:
+    return "a mapping" if isinstance(value, dict) else "a list" if isinstance(value, list) else "a value"
+
+
 def _key(name: str, entries: list[Any]) -> str | None:
-    """Return the key that tells the entries of this list apart; None when the list is one value."""
-    keys = MERGE_KEYS.get(name, ())
-    return next((key for key in keys if all(isinstance(one, dict) and _plain(one.get(key)) for one in entries)), None)
+    """Return the key that tells the entries of this list apart; None when there are no entries."""
 
+    def has(one: Any, key: str) -> bool:
+        return isinstance(one, dict) and isinstance(one.get(key), str | int)
 
-def _plain(value: Any) -> bool:
-    return isinstance(value, str | int)
+    key = next((key for key in MERGE_KEYS[name] if all(has(one, key) for one in entries)), None)
+    if key is None:
+        raise TypeError(f"an entry of `{name}` without `{MERGE_KEYS[name][0]}`")
+    return key if entries else None
 
 
 def _merged_list(base: list[Any], patch: list[Any], key: str, keyed: bool) -> list[Any]:

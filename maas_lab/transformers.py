@@ -95,7 +95,7 @@ def add_labels(resources: list[Resource], labels: dict[str, Any], file: Path) ->
         why = "a selector can never be changed again, and old and new pods would not find each other"
         raise ManifestError(f"{file}: `includeSelectors` is not supported", why, "use `includeTemplates: true`")
     pairs = labels.get("pairs", {})
-    for one in resources:
+    for one in resources if pairs else []:
         holders = [one.metadata]
         if labels.get("includeTemplates"):
             holders += list(_template_metadata(one))

@@ -57,6 +57,28 @@ for _kind, (_pattern, _first) in _PLAIN.items():
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", re.compile(f"^(?:{_pattern})$"), _first)
 
 
+LARGEST = 200_000  # values in one document; a whole platform has a thousand
+
+
+def _measure(node: yaml.Node, known: dict[int, int]) -> int:
+    """Count the values of a document with all its aliases (`*name`) written out, so that none of them explodes.
+
+    Raises:
+        yaml.MarkedYAMLError: there are too many, or an alias stands inside what it names.
+    """
+    size = known.get(id(node))
+    if size is None:
+        known[id(node)] = 0
+        inner = node.value if isinstance(node, yaml.SequenceNode) else []
+        inner = [one for pair in node.value for one in pair] if isinstance(node, yaml.MappingNode) else inner
+        size = known[id(node)] = 1 + sum(_measure(one, known) for one in inner)
+    if size == 0:
+        raise yaml.MarkedYAMLError(None, None, "an alias stands inside what it names", node.start_mark)
+    if size > LARGEST:
+        raise yaml.MarkedYAMLError(None, None, f"it holds more than {LARGEST} values", node.start_mark)
+    return size
+
+
 def read(file: Path) -> list[Document]:
     """Read the documents of a file; empty ones are left out.
 
@@ -95,6 +117,7 @@ def parse(text: str, name: str) -> list[Document]:
         documents = []
         while loader.check_node():
             node = loader.get_node()
+            _measure(node, {})
             keys = [key for key, _ in node.value] if isinstance(node, yaml.MappingNode) else []
             lines = {str(key.value): key.start_mark.line + 1 for key in keys}
             documents.append(Document(loader.construct_document(node), node.start_mark.line + 1, lines))

@@ -92,7 +92,7 @@ THINGS = """
 apiVersion: v1
 kind: Service
 metadata: {name: s}
-spec: {selector: {app: d}, ports: [{name: http, port: 80, targetPort: http}]}
+spec: {selector: {app: d}, ports: [{name: http, port: 80, targetPort: http}], type: }
 ---
 apiVersion: apps/v1
 kind: Deployment
@@ -111,6 +111,7 @@ spec:
       - name: c
         image: img:1
         args: [a, b]
+        stdin:
         ports: [{containerPort: 8080, name: http}]
         env:
         - {name: A, value: a}
@@ -235,6 +236,7 @@ def refused(tmp_path, files):
 
 
 OBJECT = "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {ports: [{port: 80}]}\n"
+BOMB = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12))
 WITH = "resources: [a.yaml]\n"
 
 
@@ -257,7 +259,7 @@ WITH = "resources: [a.yaml]\n"
         (WITH + "images: [{newTag: 1.10}]\n", ["`images[0].newTag` is 1.1", "in quotes"]),
         (WITH + "images: [{newTag: '1'}]\n", ["an entry of `images` has no `name`"]),
         (WITH + "labels: [{pairs: {a: b}, includeSelectors: true}]\n", ["includeTemplates: true"]),
-        (WITH + "kind: Component\n", ["is a Component"]),
+        (WITH + "kind: Component\n", ["kind is Component", "kind: Kustomization"]),
         (WITH + "---\n" + WITH, ["more than one document"]),
         ("", ["is empty", "resources:"]),
         ("- a\n", ["`the file` is not a mapping"]),
@@ -295,6 +297,8 @@ def test_a_wrong_kustomization_is_explained(tmp_path, kustomization, words):
         (OBJECT.replace("s}", "s, labels: [a]}"), ["`labels` of Service s is not a mapping"]),
         ("apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\nspec: []\n", ["`spec.template.metadata`"]),
         ("[" * 5000, ["a.yaml"]),
+        (OBJECT + "data: &a {b: *a}\n", ["a.yaml, line 5", "inside what it names"]),
+        (OBJECT + BOMB, ["a.yaml", "more than 200000 values"]),
     ],
 )
 def test_a_wrong_manifest_is_explained(tmp_path, text, words):
@@ -315,6 +319,10 @@ def test_a_wrong_manifest_is_explained(tmp_path, text, words):
         ("[{op: move, path: /a, from: /b}]", ["`op: move` is not supported", "add, replace, remove, test"]),
         ("[{op: add, path: /spec/x}]", ["has no `value`"]),
         ("[{op: add}]", ["without `path`"]),
+        ("{spec: {ports: 80}}", ["`ports` is a list there"]),
+        ("{spec: {ports: {a: 1}}}", ["`ports` is a list there"]),
+        ("{spec: {ports: [{name: x}]}}", ["an entry of `ports` without `containerPort`"]),
+        ("{spec: [1]}", ["`spec` is a mapping there"]),
         ("{spec: {$patch: delete}}", ["`$patch` is not supported", "`name: null`"]),
     ],
 )
