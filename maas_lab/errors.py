@@ -14,6 +14,7 @@ LabError
 │   ├── BudgetExceeded      the key, its user or its team has spent its budget
 │   ├── BadRequest          the request itself is wrong, e.g. a prompt longer than the context
 │   └── GatewayUnreachable  nothing answers at the gateway's address
+├── ManifestError       a folder of manifests cannot be rendered
 ├── LessonError         a lesson's source cannot be turned into notebooks, or a run of it failed
 └── ExerciseError       an exercise is not solved yet
     ├── NotDoneYet          the cell still holds its blank
@@ -122,6 +123,10 @@ class BadRequest(GatewayError):
 
 class GatewayUnreachable(GatewayError):
     """Nothing answers at the gateway's address."""
+
+
+class ManifestError(LabError):
+    """A folder of manifests cannot be rendered."""
 
 
 class LessonError(LabError):
