@@ -25,7 +25,10 @@ ALONE = {
         {"shell.py", "local/processes.py", "local/packages.py", "local/postgres.py"},
     ),
 }
-PURE = {"plots.py", "rows.py", "refusals.py", "errors.py", "keys.py"}
+PURE = {
+    *("plots.py", "rows.py", "refusals.py", "errors.py", "keys.py"),
+    *("manifests.py", "kustomization.py", "transformers.py", "patches.py", "yamlfile.py"),
+}
 NETWORK = {
     "httpx",
     "openai",
