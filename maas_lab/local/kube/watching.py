@@ -1,0 +1,153 @@
+"""Watch objects: what is there, then every change in order, as lines of JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+
+from maas_lab.local.kube import queries, tables
+from maas_lab.local.kube.lifecycle import Target
+from maas_lab.local.kube.selectors import Test
+from maas_lab.local.kube.status import ApiError, Cause, invalid_named
+from maas_lab.local.kube.store import ADDED, DELETED, MODIFIED, Change, Object, Store, dump
+
+BOOKMARK_S = 60.0
+LONGEST_S = 3600
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a watch is to tell.
+
+    Attributes:
+        since: resourceVersion to go on from; None to begin with what is there.
+        bookmarks: whether the client takes notes of how far it is.
+        initial_end: whether a bookmark marks the end of what was there.
+        timeout_s: seconds until the watch ends.
+    """
+
+    target: Target
+    test: Test
+    form: tables.Form
+    since: int | None
+    bookmarks: bool
+    initial_end: bool
+    timeout_s: float
+
+
+def wanted(target: Target, test: Test, form: tables.Form, query: Mapping[str, str]) -> Wanted:
+    """Read what a watch is to tell from its query.
+
+    Raises:
+        ApiError: 422, the query contradicts itself.
+    """
+    initial = queries.boolean(query, "sendInitialEvents") if query.get("sendInitialEvents") else None
+    match = query.get("resourceVersionMatch", "")
+    if initial is not None and match != "NotOlderThan":
+        told = "Forbidden: resourceVersionMatch is required when sendInitialEvents is set, and must be NotOlderThan"
+        cause = Cause("resourceVersionMatch", "FieldValueForbidden", told)
+        raise invalid_named(queries.META, "ListOptions", "", [cause])
+    if initial is None and match:
+        told = "Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
+        cause = Cause("resourceVersionMatch", "FieldValueForbidden", told)
+        raise invalid_named(queries.META, "ListOptions", "", [cause])
+    version = queries.version(query)
+    from_start = initial if initial is not None else not version
+    timeout = queries.integer(query, "timeoutSeconds") or random.randint(LONGEST_S // 2, LONGEST_S)
+    bookmarks = queries.boolean(query, "allowWatchBookmarks")
+    return Wanted(target, test, form, None if from_start else version, bookmarks, bool(initial), max(1, timeout))
+
+
+async def events(store: Store, how: Wanted) -> AsyncIterator[bytes]:
+    """Yield the lines of a watch until its time is over or the history it needs is forgotten."""
+    lines, changed = Lines(how), asyncio.Event()
+    ends = asyncio.get_running_loop().time() + how.timeout_s
+
+    def note(_: Change) -> None:
+        changed.set()
+
+    store.listeners.append(note)
+    try:
+        position = how.since if how.since is not None else store.version
+        if how.since is None:
+            for _, obj, _ in store.list(how.target.kind, how.target.namespace):
+                if how.test(obj):
+                    yield lines.line(ADDED, obj)
+            if how.initial_end and how.bookmarks:
+                yield lines.bookmark(position, end=True)
+        elif how.since == 0:
+            position = store.version
+        while True:
+            changed.clear()
+            for change in list(store.since(position)):
+                position = change.version
+                if line := lines.change(change):
+                    yield line
+            left = ends - asyncio.get_running_loop().time()
+            if left <= 0:
+                break
+            if not await _happens(changed, min(left, BOOKMARK_S)) and how.bookmarks:
+                position = max(position, store.version)
+                yield lines.bookmark(position)
+    except ApiError as error:
+        yield dump({"type": "ERROR", "object": error.status}) + b"\n"
+    finally:
+        store.listeners.remove(note)
+
+
+class Lines:
+    """Writes changes as one watch is to see them."""
+
+    def __init__(self, how: Wanted) -> None:
+        self._how, self._kind = how, how.target.kind
+        self._header = True
+
+    def line(self, type_: str, obj: Object) -> bytes:
+        """Return one event; the first row of a table brings the header."""
+        shown = tables.one(self._kind, obj, self._how.form, header=self._header)
+        self._header = False
+        return dump({"type": type_, "object": shown}) + b"\n"
+
+    def bookmark(self, version: int, *, end: bool = False) -> bytes:
+        """Return a note of how far the watch is."""
+        metadata: Object = {"resourceVersion": str(version), "creationTimestamp": None}
+        if end:
+            metadata["annotations"] = {"k8s.io/initial-events-end": "true"}
+        obj = {"kind": self._kind.kind, "apiVersion": self._kind.api_version, "metadata": metadata}
+        if self._how.form.shape == tables.TABLE:
+            metadata.pop("creationTimestamp")
+            obj = {"kind": tables.TABLE, "apiVersion": f"{tables.META}/{self._how.form.version}", "metadata": metadata}
+            obj.update(columnDefinitions=None, rows=[])
+        return dump({"type": "BOOKMARK", "object": obj}) + b"\n"
+
+    def change(self, change: Change) -> bytes | None:
+        """Return a change as seen through the selectors: an object can come into sight and leave it."""
+        target, key = self._how.target, change.key
+        if key.resource != self._kind.resource or (target.namespace and key.namespace != target.namespace):
+            return None
+        was = change.before is not None and self._how.test(change.before)
+        fits = change.type != DELETED and self._how.test(change.object)
+        if not was and not fits:
+            return None
+        type_ = MODIFIED if was and fits else ADDED if fits else DELETED
+        if type_ != DELETED or change.type == DELETED:
+            return self._whole(type_, change)
+        last = {**change.before, "metadata": {**change.before["metadata"], "resourceVersion": str(change.version)}}
+        return self.line(DELETED, last)
+
+    def _whole(self, type_: str, change: Change) -> bytes:
+        """Return an event, from the text that is kept where the object is shown whole."""
+        if self._how.form.shape != tables.WHOLE:
+            return self.line(type_, change.object)
+        return b'{"type":"' + type_.encode() + b'","object":' + change.body + b"}\n"
+
+
+async def _happens(event: asyncio.Event, timeout_s: float) -> bool:
+    """Wait for an event, and tell whether it came in time."""
+    try:
+        await asyncio.wait_for(event.wait(), timeout_s)
+    except TimeoutError:
+        return False
+    return True
