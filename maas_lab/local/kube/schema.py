@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from maas_lab.local.kube import custom, decoding, defaults
+from maas_lab.local.kube.default_values import KEY_DEFAULTS
 from maas_lab.local.kube.kinds import Kind
 
 _META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
@@ -82,7 +83,7 @@ class Node:
     def key_defaults(self) -> dict[str, Any]:
         """Return what the list keys of an element are where it does not say, e.g. protocol TCP."""
         told = {name: field.raw["default"] for name, field in self.fields.items() if "default" in field.raw}
-        return {**told, **defaults.KEY_DEFAULTS.get(self.name, {})}
+        return {**told, **KEY_DEFAULTS.get(self.name, {})}
 
     @cached_property
     def merge_key(self) -> str:
