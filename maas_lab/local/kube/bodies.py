@@ -109,6 +109,7 @@ def duplicates(value: Any, path: str = "") -> list[str]:
 def unrecognized(kind: Kind, why: str, body: bytes) -> ApiError:
     """Say that a body is no object."""
     shown = body.decode(errors="replace")[:200] if body else "<empty>"
+    shown = body[:100].hex() if shown.startswith("[") else shown
     prefix = f"the object provided is unrecognized (must be of type {kind.kind})"
     return bad_request(f"{prefix}: couldn't get version/kind; json parse error: {why} ({shown})")
 

@@ -10,7 +10,7 @@ import yaml
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from maas_lab.local.kube import bodies, deletion, lists, paths, queries, reviews, selectors, tables, watching
+from maas_lab.local.kube import bodies, deletion, lists, paths, queries, reviews, selectors, strategy, tables, watching
 from maas_lab.local.kube.kinds import KINDS
 from maas_lab.local.kube.lifecycle import NAMESPACE, Objects, Target, Written
 from maas_lab.local.kube.status import ApiError, bad_request, unsupported_media_type
@@ -82,9 +82,7 @@ class Handlers:
         if call.target.part == "log":
             return self._log(obj, call.query)
         if call.target.part == "scale":
-            from maas_lab.local.kube.strategy import scale
-
-            return respond(scale(obj), call.form)
+            return respond(strategy.scale(obj), call.form)
         return respond(tables.one(call.target.kind, obj, call.form), call.form)
 
     def _list(self, call: Call) -> Response:

@@ -89,8 +89,8 @@ class Objects:
         if metadata.get("resourceVersion"):
             raise bad_request("resourceVersion should not be set on objects to be created")
         self._admit(target, metadata)
-        created = self._new(target.kind, obj)
-        tracked = self.rules.tracked(target.kind, None, created, options.manager, "", now())
+        new = self.rules.defaulted(target.kind, _named(target.kind, obj))
+        tracked = self.rules.tracked(target.kind, None, new, options.manager, "", now())
         return Written(self._insert(target.kind, tracked, options), warnings, created=True)
 
     def update(self, target: Target, body: Object, options: WriteOptions) -> Written:
@@ -167,8 +167,8 @@ class Objects:
         config.setdefault("apiVersion", target.kind.api_version)
         config.setdefault("kind", target.kind.kind)
         applied = self.rules.applied(target.kind, None, config, options, target.part, now())
-        created = self._new(target.kind, applied)
-        return Written(self._insert(target.kind, created, options), created=True)
+        new = self.rules.defaulted(target.kind, _named(target.kind, applied))
+        return Written(self._insert(target.kind, new, options), created=True)
 
     def _decoded(self, kind: Kind, body: Object, options: WriteOptions) -> tuple[Object, tuple[str, ...]]:
         bodies.check_type(kind, body)
@@ -209,22 +209,13 @@ class Objects:
             told = f"unable to create new content in namespace {target.namespace} because it is being terminated"
             raise forbidden(target.kind, metadata.get("name", ""), told, [ending])
 
-    def _new(self, kind: Kind, obj: Object) -> Object:
-        """Return an object as it is created: named, numbered, with defaults, and valid."""
-        metadata = {name: value for name, value in obj["metadata"].items() if name not in guards.SYSTEM}
-        if prefix := metadata.get("generateName", ""):
-            metadata.setdefault("name", prefix[:58] + "".join(secrets.choice(SUFFIX) for _ in range(5)))
-        metadata.update(uid=str(uuid.uuid4()), creationTimestamp=now())
-        if strategy.has_generation(kind):
-            metadata["generation"] = 1
-        prepared = strategy.prepare_create(kind, {**obj, "metadata": metadata}, self.store)
-        return strategy.complete_create(kind, self.rules.finish(kind, prepared), self.store)
-
     def _insert(self, kind: Kind, obj: Object, options: WriteOptions) -> Object:
-        metadata = obj["metadata"]
+        """Keep a new object, begun as its kind begins, if it is valid and its name is free."""
+        begun = self.rules.validate(kind, strategy.begin(kind, obj, self.store))
+        metadata = begun["metadata"]
         if self.store.get(kind, metadata.get("namespace", ""), metadata["name"]) is not None:
             raise already_exists(kind, metadata["name"])
-        return obj if options.dry_run else self.store.put(kind, obj)
+        return begun if options.dry_run else self.store.put(kind, begun)
 
     def _replace(
         self, target: Target, old: Object, new: Object, options: WriteOptions, *, track: bool = True
@@ -234,7 +225,7 @@ class Objects:
         guards.check_preconditions(kind, old, given)
         new = strategy.prepare_update(kind, old, guards.with_system_fields(old, new), target.part)
         if target.part != "status":
-            new = self.rules.finish(kind, new, old)
+            new = self.rules.validate(kind, self.rules.defaulted(kind, new), old)
         guards.check_finalizers(kind, old, new)
         if track:
             new = self.rules.tracked(kind, old, new, options.manager, target.part, now())
@@ -263,6 +254,17 @@ class Objects:
         new = {**old, "metadata": metadata, "spec": {**old["spec"], "replicas": replicas}}
         kept = self._replace(replace(target, part="scale"), old, new, options)
         return Written(strategy.scale(kept))
+
+
+def _named(kind: Kind, obj: Object) -> Object:
+    """Return a new object with the name, number and time that it is created with."""
+    metadata = {name: value for name, value in obj["metadata"].items() if name not in guards.SYSTEM}
+    if prefix := metadata.get("generateName", ""):
+        metadata.setdefault("name", prefix[:58] + "".join(secrets.choice(SUFFIX) for _ in range(5)))
+    metadata.update(uid=str(uuid.uuid4()), creationTimestamp=now())
+    if strategy.has_generation(kind):
+        metadata["generation"] = 1
+    return {**obj, "metadata": metadata}
 
 
 def _identity(metadata: Object) -> Object:

@@ -26,16 +26,19 @@ class Rules:
         """Return an object with only the fields of its schema, and warnings about the others."""
         return self._schemas.decode(kind, obj, field_validation)
 
-    def finish(self, kind: Kind, obj: Object, old: Object | None = None) -> Object:
-        """Return an object with its defaults.
+    def defaulted(self, kind: Kind, obj: Object) -> Object:
+        """Return an object with its defaults."""
+        return self._schemas.default(kind, obj)
+
+    def validate(self, kind: Kind, obj: Object, old: Object | None = None) -> Object:
+        """Return an object that has nothing wrong with it.
 
         Raises:
-            ApiError: 422, something is wrong with it; all of it is told.
+            ApiError: 422; everything that is wrong is told.
         """
-        complete = self._schemas.default(kind, obj)
-        if causes := validation.problems(kind, complete, old, self._schemas):
-            raise invalid(kind, complete["metadata"].get("name", ""), causes)
-        return complete
+        if causes := validation.problems(kind, obj, old, self._schemas):
+            raise invalid(kind, obj["metadata"].get("name", ""), causes)
+        return obj
 
     def patched(self, how: str, kind: Kind, obj: Object, change: Any) -> Object:
         """Return an object with a patch applied: `json`, `merge` or `strategic`."""

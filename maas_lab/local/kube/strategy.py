@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Any
 
-from maas_lab.local.kube.kinds import STATUS, Kind, of
-from maas_lab.local.kube.status import Cause, invalid
+from maas_lab.local.kube import addresses
+from maas_lab.local.kube.addresses import SERVICE
+from maas_lab.local.kube.kinds import STATUS, Kind
 from maas_lab.local.kube.store import Object, Store
 
 NO_GENERATION = {
@@ -21,8 +21,7 @@ NO_GENERATION = {
 }
 NAME_LABEL = "kubernetes.io/metadata.name"
 PVC_PROTECTION = "kubernetes.io/pvc-protection"
-SERVICE = of("v1", "Service")
-CLUSTER_IPS = ipaddress.ip_network("10.96.0.0/16")
+TROUBLE = "node.kubernetes.io/"
 
 
 def has_generation(kind: Kind) -> bool:
@@ -49,21 +48,12 @@ def is_finished(obj: Object) -> bool:
     return not metadata.get("deletionGracePeriodSeconds")
 
 
-def prepare_create(kind: Kind, obj: Object, store: Store) -> Object:
-    """Return an object as its kind begins, before defaults and validation."""
+def begin(kind: Kind, obj: Object, store: Store) -> Object:
+    """Return a new object with what the cluster gives it: a first status, an address, tolerations."""
     if STATUS in kind.subresources:
         obj = {name: value for name, value in obj.items() if name != STATUS}
-    begin = _BEGINS.get(kind.kind)
-    return begin(obj, store) if begin and not kind.custom else obj
-
-
-def complete_create(kind: Kind, obj: Object, store: Store) -> Object:
-    """Return a valid object with what the cluster gives it, such as an address."""
-    if kind is SERVICE and (obj.get("spec") or {}).get("type", "ClusterIP") != "ExternalName":
-        return _with_address(obj, store)
-    if kind.kind == "Pod":
-        return {**obj, STATUS: {"phase": "Pending", "qosClass": _quality(obj["spec"])}}
-    return obj
+    start = _BEGINS.get(kind.kind)
+    return start(obj, store) if start and not kind.custom else obj
 
 
 def prepare_update(kind: Kind, old: Object, new: Object, part: str) -> Object:
@@ -80,7 +70,7 @@ def prepare_update(kind: Kind, old: Object, new: Object, part: str) -> Object:
         new["spec"] = old.get("spec", {})
         new["metadata"]["labels"] = {**(new["metadata"].get("labels") or {}), NAME_LABEL: old["metadata"]["name"]}
     if kind is SERVICE:
-        new["spec"] = {**_address(old["spec"], new.get("spec") or {}), **(new.get("spec") or {})}
+        new["spec"] = addresses.kept(old["spec"], new.get("spec") or {})
     return new
 
 
@@ -119,33 +109,39 @@ def _begin_with(status: Object) -> Any:
     return lambda obj, store: {**obj, STATUS: status}
 
 
+def _begin_service(obj: Object, store: Store) -> Object:
+    """Give a Service its address inside the cluster, and node ports where its type asks for them."""
+    spec = dict(obj.get("spec") or {})
+    if spec.get("type", "ClusterIP") != "ExternalName":
+        spec.update(addresses.cluster_ip(obj["metadata"].get("name", ""), spec, store))
+    if spec.get("type") in ("NodePort", "LoadBalancer"):
+        spec["ports"] = addresses.with_node_ports(spec.get("ports") or [], store)
+    return {**obj, "spec": spec, STATUS: {"loadBalancer": {}}}
+
+
+def _begin_pod(obj: Object, store: Store) -> Object:
+    """Give a pod its priority, the time it may stay on a node in trouble, and its class of service."""
+    spec = {"priority": 0, "preemptionPolicy": "PreemptLowerPriority", **(obj.get("spec") or {})}
+    tolerations = list(spec.get("tolerations") or [])
+    tolerated = {one.get("key") for one in tolerations if one.get("effect") in (None, "", "NoExecute")}
+    for trouble in (f"{TROUBLE}not-ready", f"{TROUBLE}unreachable"):
+        if trouble not in tolerated and None not in tolerated:
+            about = {"key": trouble, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}
+            tolerations.append(about)
+    spec["tolerations"] = tolerations
+    return {**obj, "spec": spec, STATUS: {"phase": "Pending", "qosClass": _quality(spec)}}
+
+
 _BEGINS = {
     "Namespace": _begin_namespace,
     "PersistentVolumeClaim": _begin_claim,
-    "Service": _begin_with({"loadBalancer": {}}),
+    "Pod": _begin_pod,
+    "Service": _begin_service,
     "Deployment": _begin_with({}),
     "ReplicaSet": _begin_with({"replicas": 0}),
     "StatefulSet": _begin_with({"replicas": 0, "availableReplicas": 0}),
     "Node": _begin_with({}),
 }
-
-
-def _with_address(obj: Object, store: Store) -> Object:
-    spec = obj["spec"]
-    taken = {one["spec"].get("clusterIP") for _, one, _ in store.list(SERVICE)}
-    wanted = spec.get("clusterIP")
-    if wanted and wanted != "None" and wanted in taken:
-        told = f'Invalid value: ["{wanted}"]: failed to allocate IP {wanted}: provided IP is already allocated'
-        raise invalid(SERVICE, obj["metadata"]["name"], [Cause("spec.clusterIPs", "FieldValueInvalid", told)])
-    address = wanted or next(str(one) for one in CLUSTER_IPS.hosts() if str(one) not in taken)
-    return {**obj, "spec": {**spec, "clusterIP": address, "clusterIPs": [address]}}
-
-
-def _address(old: Object, new: Object) -> Object:
-    """Return a Service's address to keep where an update names none."""
-    if new.get("type") == "ExternalName":
-        return {}
-    return {name: old[name] for name in ("clusterIP", "clusterIPs") if name in old}
 
 
 def _quality(spec: Object) -> str:
