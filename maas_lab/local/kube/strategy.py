@@ -82,7 +82,7 @@ def scale(obj: Object) -> Object:
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",
         "metadata": {name: obj["metadata"][name] for name in names if name in obj["metadata"]},
-        "spec": {"replicas": obj["spec"].get("replicas", 0)},
+        "spec": {"replicas": obj["spec"]["replicas"]} if obj["spec"].get("replicas") else {},
         STATUS: {
             "replicas": (obj.get(STATUS) or {}).get("replicas", 0),
             "selector": ",".join(f"{name}={value}" for name, value in sorted(selector.items())),
