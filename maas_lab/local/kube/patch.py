@@ -122,7 +122,9 @@ def _add(document: dict[str, Any], path: list[str], value: Any) -> None:
 
 def _remove(document: dict[str, Any], path: list[str]) -> None:
     _get(document, path)
-    parent = _get(document, path[:-1]) if len(path) > 1 else document
+    if len(path) == 1:
+        raise _CannotApply("the object itself cannot be removed")
+    parent = _get(document, path[:-1])
     del parent[_index(parent, path[-1]) if isinstance(parent, list) else path[-1]]
 
 
