@@ -140,7 +140,7 @@ def port_name(text: str) -> list[str]:
     """Return what is wrong with a port's name."""
     problems = [] if len(text) <= 15 else ["must be no more than 15 characters"]
     if not re.fullmatch("[-a-z0-9]*", text):
-        problems.append("must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)")
+        problems.append("must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)")  # codespell:ignore
     if not re.search("[a-z]", text):
         problems.append("must contain at least one letter (a-z)")
     if "--" in text:

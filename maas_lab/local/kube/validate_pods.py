@@ -73,7 +73,7 @@ def _meets(expression: Object, labels: Object) -> bool:
     key, values = expression.get("key"), expression.get("values") or ()
     return {
         "In": labels.get(key) in values,
-        "NotIn": labels.get(key) not in values,
+        "NotIn": labels.get(key) not in values,  # codespell:ignore notin
         "Exists": key in labels,
         "DoesNotExist": key not in labels,
     }.get(expression.get("operator"), False)
