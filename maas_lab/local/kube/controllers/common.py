@@ -1,4 +1,4 @@
-"""What several controllers need: times, conditions, label selectors, names from templates, and what a pod's state is."""
+"""What several controllers need: times, conditions, label selectors, names from templates, and a pod's state."""
 
 from __future__ import annotations
 
@@ -58,12 +58,11 @@ def _meets(requirement: Object, labels: Object) -> bool:
     match requirement["operator"]:
         case "In":
             return labels.get(name) in values
-        case "NotIn":
-            return labels.get(name) not in values
         case "Exists":
             return name in labels
-        case _:
+        case "DoesNotExist":
             return name not in labels
+    return labels.get(name) not in values
 
 
 def template_hash(template: Object, salt: int = 0) -> str:

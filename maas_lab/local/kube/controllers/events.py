@@ -1,4 +1,4 @@
-"""Record Events as the clients of a real control plane do: the same again is counted, many similar ones are combined."""
+"""Record Events as the clients of a real control plane do: repetitions are counted, similar ones combined."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Recorder:
         return True
 
     def _write(self, obj: Object, key: tuple, event: Object) -> None:
-        """Write an event; one that nobody takes, as in a namespace that is ending, is let go as a real recorder does."""
+        """Write an event; one that nobody takes, as in a namespace that is ending, is let go, as really."""
         try:
             self._client.create(EVENT, event)
         except ApiError as error:

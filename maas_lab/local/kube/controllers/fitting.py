@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -99,15 +100,20 @@ def _holds(one: Object, values: Object) -> bool:
     match one["operator"]:
         case "In":
             return value in wanted
-        case "NotIn":
-            return value not in wanted
         case "Exists":
             return value is not None
         case "DoesNotExist":
             return value is None
-    if value is None or not value.lstrip("-").isdigit():
-        return False
-    return int(value) > int(wanted[0]) if one["operator"] == "Gt" else int(value) < int(wanted[0])
+        case "Gt":
+            return _number(value) > _number(wanted[0])
+        case "Lt":
+            return _number(value) < _number(wanted[0])
+    return value not in wanted
+
+
+def _number(text: str | None) -> float:
+    """Return a label's number; one that is none compares as false."""
+    return int(text) if text and text.lstrip("-").isdigit() else math.nan
 
 
 def _shortage(pod: Object, node: Object, others: list[Object]) -> Misfit | None:
