@@ -126,6 +126,14 @@ def kubeconfig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     assert "Traceback" not in server.log(), server.log()
 
 
+@pytest.fixture(scope="session")
+def local_home(kubeconfig: Path) -> Path:
+    """The home of the local server, for what a real cluster cannot show."""
+    if GIVEN:
+        pytest.skip("for the local server only")
+    return kubeconfig.parent
+
+
 @pytest.fixture
 def local_server(python: Path, tmp_path: Path):
     """A local server of one test, which may be ended and started again."""

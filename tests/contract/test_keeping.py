@@ -75,3 +75,11 @@ def test_its_files_are_private(local_server):
     for file in (local_server.kubeconfig, local_server.home / "kube" / "secrets.json"):
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert stat.S_IMODE((local_server.home / "kube").stat().st_mode) == 0o700
+
+
+def test_it_stops_at_once_although_somebody_watches(local_server):
+    with local_server.api() as api, api.stream("GET", PATH, params={"watch": "true"}) as watching:
+        assert watching.status_code == 200
+        local_server.stop()
+        assert watching.read() == b""
+    assert "Traceback" not in local_server.log()

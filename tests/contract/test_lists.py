@@ -34,7 +34,7 @@ def names(found):
         ("odd==1", "135"),
         ("odd!=1,i", "24"),
         ("i in (1,2)", "12"),
-        ("i notin (1, 2),i", "345"),
+        ("i notin (1, 2),i", "345"),  # codespell:ignore notin
         ("i,odd=0", "24"),
         ("!i", ""),
         ("i in (1),odd=0", ""),

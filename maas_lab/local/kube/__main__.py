@@ -14,12 +14,18 @@ import uvicorn
 
 from maas_lab.local.home import write_private
 from maas_lab.local.kube import certificates
+from maas_lab.local.kube.oauth import Account
 from maas_lab.local.kube.rules import Rules
 from maas_lab.local.kube.server import Server
 from maas_lab.local.kube.store import Store
-from maas_lab.local.kube.tokens import Tokens
+from maas_lab.local.kube.tokens import Tokens, User
 
 NAME = "maas-lab-local"
+USERS = {
+    "student": {"full_name": "Student", "groups": ["litemaas-users"]},
+    "operator": {"full_name": "Operator", "groups": ["litemaas-admins"]},
+    "auditor": {"full_name": "Auditor", "groups": ["litemaas-readonly"]},
+}
 
 
 def main() -> None:
@@ -47,7 +53,7 @@ def serve(home: Path, schemas: Path) -> None:
     authority, certificate, key = certificates.ensure(folder)
     known = _secrets(folder / "secrets.json")
     store = Store(folder / "state.db")
-    server = Server(store, Rules(schemas), Tokens(known["token"], known["key"]))
+    server = Server(store, Rules(schemas), Tokens(known["token"], known["key"]), accounts(folder / "users.json"))
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     write_private(home / "kubeconfig", kubeconfig(f"https://127.0.0.1:{port}", authority.read_bytes(), known["token"]))
@@ -63,9 +69,32 @@ def serve(home: Path, schemas: Path) -> None:
         lifespan="on",
     )
     try:
-        uvicorn.Server(config).run([listener])
+        _Uvicorn(config, server).run([listener])
     finally:
         store.close()
+
+
+class _Uvicorn(uvicorn.Server):
+    """Ends watches first when it is told to stop; they would hold it up."""
+
+    def __init__(self, config: uvicorn.Config, server: Server) -> None:
+        super().__init__(config)
+        self._api = server
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._api.end_watches()
+        await super().shutdown(sockets)
+
+
+def accounts(file: Path) -> dict[str, Account]:
+    """Return the lab's users; they and their passwords are made once."""
+    if not file.exists():
+        made = {name: {"password": secrets.token_urlsafe(12), **told} for name, told in USERS.items()}
+        write_private(file, json.dumps(made, indent=2))
+    return {
+        name: Account(User(name, f"uid-{name}", tuple(told["groups"]), told["full_name"]), told["password"])
+        for name, told in json.loads(file.read_text()).items()
+    }
 
 
 def kubeconfig(address: str, authority: bytes, token: str) -> str:

@@ -74,13 +74,15 @@ def parse_yaml(body: bytes) -> Any:
         ValueError: it is none.
     """
     try:
-        return _plain(yaml.load(body.decode(), _Loader), [NODES])
+        parsed = _plain(yaml.load(body.decode(), _Loader), [NODES])
+        json.dumps(parsed, ensure_ascii=False).encode()
     except yaml.YAMLError as error:
         raise ValueError(f"yaml: {' '.join(str(error).split())}") from error
     except UnicodeError as error:
         raise ValueError("yaml: invalid UTF-8") from error
     except (RecursionError, TypeError) as error:
         raise ValueError("yaml: too deep, or a key that is no text") from error
+    return parsed
 
 
 def check_size(body: bytes) -> None:

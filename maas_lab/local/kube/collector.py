@@ -55,6 +55,8 @@ class Collector:
             self._work(key, obj, gone=gone)
         except ApiError as error:
             log.warning("clearing up after %s/%s: %s", key.resource, key.name, error)
+        except Exception:
+            log.exception("clearing up after %s/%s: a bug", key.resource, key.name)
 
     def _work(self, key: Key, obj: Object, *, gone: bool) -> None:
         if gone:

@@ -58,6 +58,7 @@ class Handlers:
 
     def __init__(self, objects: Objects, tokens: Tokens, logs: Logs = no_logs) -> None:
         self._objects, self._store, self._tokens, self._logs = objects, objects.store, tokens, logs
+        self.watches = watching.Watches(objects.store)
 
     async def answer(self, request: Request, user: User, query: Mapping[str, str]) -> Response:
         """Answer a request.
@@ -92,7 +93,7 @@ class Handlers:
     def _watch(self, call: Call) -> Response:
         how = watching.wanted(call.target, self._test(call), call.form, call.query)
         headers = {"cache-control": "no-cache, private"}
-        return StreamingResponse(watching.events(self._store, how), media_type=bodies.JSON, headers=headers)
+        return StreamingResponse(self.watches.events(how), media_type=bodies.JSON, headers=headers)
 
     def _create(self, call: Call) -> Response:
         if call.target.part == "token":
@@ -163,9 +164,7 @@ class Handlers:
             return respond(reviews.openshift_user(call.user, call.target.name), call.form)
         if name == "Project":
             return self._projects(call)
-        review = self._object(call)
-        bodies.check_type(call.target.kind, review)
-        review = {"kind": name, "apiVersion": call.target.kind.api_version, "metadata": {}, **review}
+        review = self._objects.review(call.target.kind, self._object(call), call.options("CreateOptions"))
         if name == "TokenReview":
             return respond(reviews.token(self._tokens, review), call.form, 201)
         return respond(reviews.access(call.user, review, _kind_of), call.form, 201)

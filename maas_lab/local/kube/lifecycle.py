@@ -93,6 +93,16 @@ class Objects:
         tracked = self.rules.tracked(target.kind, None, new, options.manager, "", now())
         return Written(self._insert(target.kind, tracked, options), warnings, created=True)
 
+    def review(self, kind: Kind, body: Object, options: WriteOptions) -> Object:
+        """Return a question as an object, which is answered and not kept.
+
+        Raises:
+            ApiError: 400, it is none.
+        """
+        asked, _ = self._decoded(kind, body, options)
+        asked["metadata"] = dict(asked.get("metadata") or {})
+        return self.rules.tracked(kind, None, asked, options.manager, "", now())
+
     def update(self, target: Target, body: Object, options: WriteOptions) -> Written:
         """Replace an object, its status or its scale.
 
@@ -152,7 +162,7 @@ class Objects:
             return self._applied_new(target, config, options)
         if target.part == "scale":
             config = {**config, "apiVersion": target.kind.api_version, "kind": target.kind.kind}
-        applied = self.rules.applied(target.kind, old, config, options, target.part, now())
+        applied = self._applied(target, old, config, options)
         kept = self._replace(target, old, applied, options, track=False)
         return Written(strategy.scale(kept) if target.part == "scale" else kept)
 
@@ -166,9 +176,14 @@ class Objects:
         self._admit(target, config["metadata"])
         config.setdefault("apiVersion", target.kind.api_version)
         config.setdefault("kind", target.kind.kind)
-        applied = self.rules.applied(target.kind, None, config, options, target.part, now())
+        applied = self._applied(target, None, config, options)
         new = self.rules.defaulted(target.kind, _named(target.kind, applied))
         return Written(self._insert(target.kind, new, options), created=True)
+
+    def _applied(self, target: Target, old: Object | None, config: Object, options: WriteOptions) -> Object:
+        """Return what a configuration makes of an object, as clean as one that came whole."""
+        applied = self.rules.applied(target.kind, old, config, options, target.part, now())
+        return self._decoded(target.kind, applied, replace(options, field_validation="Ignore"))[0]
 
     def _decoded(self, kind: Kind, body: Object, options: WriteOptions) -> tuple[Object, tuple[str, ...]]:
         bodies.check_type(kind, body)

@@ -11,6 +11,7 @@ from maas_lab.local.kube.status import bad_request
 
 Test = Callable[[dict[str, Any]], bool]
 TOKEN = re.compile(r"\s*(==|!=|[=!(),<>]|[^\s=!(),<>]+)")
+NOT_IN = "notin"  # codespell:ignore notin
 COMMON = ("metadata.name", "metadata.namespace")
 FIELDS = {
     "Pod": (
@@ -74,13 +75,13 @@ class Labels:
         key, sign = self._word(), self._peek()
         if sign in ("", ","):
             return lambda labels: key in labels
-        if sign not in ("=", "==", "!=", "in", "notin", "<", ">"):
-            raise _unparsable(sign, "in, notin, =, ==, !=, gt, lt")
+        if sign not in ("=", "==", "!=", "in", NOT_IN, "<", ">"):
+            raise _unparsable(sign, f"in, {NOT_IN}, =, ==, !=, gt, lt")
         self._tokens.pop(0)
         if sign in ("<", ">"):
             return _compare(key, sign, self._word())
-        values = self._values() if sign in ("in", "notin") else {self._word(empty=True)}
-        if sign in ("!=", "notin"):
+        values = self._values() if sign in ("in", NOT_IN) else {self._word(empty=True)}
+        if sign in ("!=", NOT_IN):
             return lambda labels: labels.get(key) not in values
         return lambda labels: key in labels and labels[key] in values
 

@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 import logging
 import traceback
-from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
@@ -19,6 +19,8 @@ from maas_lab.local.kube import discovery, paths, reviews, tables
 from maas_lab.local.kube.collector import Collector
 from maas_lab.local.kube.handlers import Handlers, Logs, no_logs, respond
 from maas_lab.local.kube.lifecycle import NAMESPACE, Objects, Target
+from maas_lab.local.kube.oauth import PATHS as OAUTH_PATHS
+from maas_lab.local.kube.oauth import Account, OAuth
 from maas_lab.local.kube.queries import WriteOptions
 from maas_lab.local.kube.rules import Rules
 from maas_lab.local.kube.status import ApiError, method_not_allowed, unauthorized
@@ -31,17 +33,37 @@ PLAIN = tables.Form()
 log = logging.getLogger(__name__)
 
 
+class Runs(Protocol):
+    """A controller, or several."""
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+
+
 class Server:
     """The API as one ASGI application.
 
     Args:
+        accounts: the users who can log in, by name.
         logs: where the lines of a pod's container come from.
+        controllers: each makes something to `run` beside the API, given the writes of its objects.
     """
 
-    def __init__(self, store: Store, rules: Rules, tokens: Tokens, logs: Logs = no_logs) -> None:
+    def __init__(
+        self,
+        store: Store,
+        rules: Rules,
+        tokens: Tokens,
+        accounts: Mapping[str, Account],
+        *,
+        logs: Logs = no_logs,
+        controllers: Iterable[Callable[[Objects], Runs]] = (),
+    ) -> None:
         self.store, self.rules, self._tokens = store, rules, tokens
         self.objects = Objects(store, rules)
         self._handlers = Handlers(self.objects, tokens, logs)
+        self._oauth = OAuth(tokens, accounts)
+        self._controllers = (Collector, *controllers)
         self._documents: dict[str, bytes] = {}
 
     def app(self) -> Starlette:
@@ -51,9 +73,14 @@ class Server:
     @contextlib.asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
         self._begin()
-        collector = asyncio.create_task(Collector(self.objects).run())
+        tasks = [asyncio.create_task(_run(make(self.objects))) for make in self._controllers]
         yield
-        collector.cancel()
+        for task in tasks:
+            task.cancel()
+
+    def end_watches(self) -> None:
+        """End all watches, so that the server can stop."""
+        self._handlers.watches.end()
 
     def _begin(self) -> None:
         """Create the namespaces that every cluster has."""
@@ -65,6 +92,8 @@ class Server:
     async def _serve(self, request: Request) -> Response:
         """Answer a request, whatever it is; a fault of ours is logged and told without its details."""
         try:
+            if request.url.path in OAUTH_PATHS:
+                return await self._oauth.answer(request)
             user = self._tokens.user(request.headers.get("authorization", ""))
             if user is None:
                 raise unauthorized()
@@ -153,3 +182,11 @@ class Server:
         if request.headers.get("if-none-match") == tag:
             return Response(status_code=304, headers={"etag": tag})
         return Response(text, media_type=media_type, headers={"etag": tag, "vary": "Accept"})
+
+
+async def _run(controller: Runs) -> None:
+    """Run a controller; one that breaks is told about, and the API goes on."""
+    try:
+        await controller.run()
+    except Exception:
+        log.exception("%s has ended: a bug", type(controller).__name__)

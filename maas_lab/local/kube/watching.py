@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 
 from maas_lab.local.kube import queries, tables
@@ -60,41 +60,63 @@ def wanted(target: Target, test: Test, form: tables.Form, query: Mapping[str, st
     return Wanted(target, test, form, None if from_start else version, bookmarks, bool(initial), max(1, timeout))
 
 
-async def events(store: Store, how: Wanted) -> AsyncIterator[bytes]:
-    """Yield the lines of a watch until its time is over or the history it needs is forgotten."""
-    lines, changed = Lines(how), asyncio.Event()
-    ends = asyncio.get_running_loop().time() + how.timeout_s
+class Watches:
+    """All watches of one server, so that they can be ended when it stops."""
 
-    def note(_: Change) -> None:
-        changed.set()
+    def __init__(self, store: Store) -> None:
+        self._store, self._open = store, set[asyncio.Event]()
+        self._ended = False
+        store.listeners.append(self._wake)
 
-    store.listeners.append(note)
-    try:
-        position = how.since if how.since is not None else store.version
-        if how.since is None:
-            for _, obj, _ in store.list(how.target.kind, how.target.namespace):
-                if how.test(obj):
-                    yield lines.line(ADDED, obj)
-            if how.initial_end and how.bookmarks:
-                yield lines.bookmark(position, end=True)
-        elif how.since == 0:
-            position = store.version
+    def end(self) -> None:
+        """End all watches; clients that still want to know open another."""
+        self._ended = True
+        self._wake()
+
+    async def events(self, how: Wanted) -> AsyncIterator[bytes]:
+        """Yield the lines of a watch until its time is over or the history it needs is forgotten."""
+        lines, changed = Lines(how), asyncio.Event()
+        self._open.add(changed)
+        try:
+            position = how.since or self._store.version
+            if how.since is None:
+                for line in self._first(how, lines):
+                    yield line
+            async for line in self._changes(how, lines, changed, position):
+                yield line
+        except ApiError as error:
+            yield dump({"type": "ERROR", "object": error.status}) + b"\n"
+        finally:
+            self._open.discard(changed)
+
+    def _wake(self, change: Change | None = None) -> None:
+        for event in self._open:
+            event.set()
+
+    def _first(self, how: Wanted, lines: Lines) -> Iterator[bytes]:
+        """Yield what is there."""
+        version = self._store.version
+        for _, obj, _ in self._store.list(how.target.kind, how.target.namespace):
+            if how.test(obj):
+                yield lines.line(ADDED, obj)
+        if how.initial_end and how.bookmarks:
+            yield lines.bookmark(version, end=True)
+
+    async def _changes(self, how: Wanted, lines: Lines, changed: asyncio.Event, position: int) -> AsyncIterator[bytes]:
+        """Yield changes as they come, and now and then a note of how far they go."""
+        ends = asyncio.get_running_loop().time() + how.timeout_s
         while True:
             changed.clear()
-            for change in list(store.since(position)):
+            for change in list(self._store.since(position)):
                 position = change.version
                 if line := lines.change(change):
                     yield line
             left = ends - asyncio.get_running_loop().time()
-            if left <= 0:
-                break
+            if left <= 0 or self._ended:
+                return
             if not await _happens(changed, min(left, BOOKMARK_S)) and how.bookmarks:
-                position = max(position, store.version)
+                position = max(position, self._store.version)
                 yield lines.bookmark(position)
-    except ApiError as error:
-        yield dump({"type": "ERROR", "object": error.status}) + b"\n"
-    finally:
-        store.listeners.remove(note)
 
 
 class Lines:
