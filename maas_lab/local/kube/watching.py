@@ -15,6 +15,7 @@ from maas_lab.local.kube.store import ADDED, DELETED, MODIFIED, Change, Object, 
 
 BOOKMARK_S = 60.0
 LONGEST_S = 3600
+PIECE = 65536  # bytes
 
 
 @dataclass(frozen=True)
@@ -107,10 +108,10 @@ class Watches:
         ends = asyncio.get_running_loop().time() + how.timeout_s
         while True:
             changed.clear()
-            for change in list(self._store.since(position)):
-                position = change.version
-                if line := lines.change(change):
-                    yield line
+            changes = list(self._store.since(position))
+            for text in _pieces(lines, changes):
+                yield text
+            position = changes[-1].version if changes else position
             left = ends - asyncio.get_running_loop().time()
             if left <= 0 or self._ended:
                 return
@@ -164,6 +165,18 @@ class Lines:
         if self._how.form.shape != tables.WHOLE:
             return self.line(type_, change.object)
         return b'{"type":"' + type_.encode() + b'","object":' + change.body + b"}\n"
+
+
+def _pieces(lines: Lines, changes: list[Change]) -> Iterator[bytes]:
+    """Yield the lines of changes, many at once where there are many."""
+    text = b""
+    for change in changes:
+        text += lines.change(change) or b""
+        if len(text) > PIECE:
+            yield text
+            text = b""
+    if text:
+        yield text
 
 
 async def _happens(event: asyncio.Event, timeout_s: float) -> bool:
