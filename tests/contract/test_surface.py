@@ -3,6 +3,8 @@
 import httpx
 import pytest
 
+from maas_lab import wait
+
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 EVERYTHING = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
 NOT_FOUND = "the server could not find the requested resource"
@@ -119,3 +121,9 @@ def test_a_service_account_has_a_token_and_no_rights(space, caller):
     assert review["status"]["user"]["username"] == name
     wrong = space.api.post("/apis/authentication.k8s.io/v1/tokenreviews", json={"spec": {"token": "x"}}).json()
     assert "authenticated" not in wrong["status"]
+    space.api.delete(space.path("serviceaccounts", "viewer"))
+
+    def is_unknown():
+        return caller(token).get(space.path("configmaps")).status_code == 401
+
+    wait.until(is_unknown, what="the token to end with its ServiceAccount", timeout=30)

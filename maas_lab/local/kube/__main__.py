@@ -53,7 +53,9 @@ def serve(home: Path, schemas: Path) -> None:
     authority, certificate, key = certificates.ensure(folder)
     known = _secrets(folder / "secrets.json")
     store = Store(folder / "state.db")
-    server = Server(store, Rules(schemas), Tokens(known["token"], known["key"]), accounts(folder / "users.json"))
+    server = Server(
+        store, Rules(schemas), Tokens(known["token"], known["key"], store.owner), accounts(folder / "users.json")
+    )
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     write_private(home / "kubeconfig", kubeconfig(f"https://127.0.0.1:{port}", authority.read_bytes(), known["token"]))

@@ -9,6 +9,7 @@ import json
 import secrets
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,10 +46,11 @@ class Tokens:
     Args:
         admin: the administrator's token.
         key: signs the tokens of all others.
+        find: returns an object by its uid, or None: a ServiceAccount's token ends with it.
     """
 
-    def __init__(self, admin: str, key: str) -> None:
-        self._admin, self._key = admin.encode(), key.encode()
+    def __init__(self, admin: str, key: str, find: Callable[[str], object]) -> None:
+        self._admin, self._key, self._find = admin.encode(), key.encode(), find
 
     def user(self, authorization: str) -> User | None:
         """Return who an Authorization header speaks for: nobody in particular without one, None if it is wrong."""
@@ -63,6 +65,8 @@ class Tokens:
             return ADMIN
         claims = self._claims(token)
         if claims is None or claims.get("exp", 0) <= time.time():
+            return None
+        if "kubernetes.io" in claims and self._find(claims["uid"]) is None:
             return None
         return User(claims["sub"], claims.get("uid", ""), tuple(claims["groups"]), claims.get("full_name", ""))
 
