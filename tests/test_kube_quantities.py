@@ -21,7 +21,7 @@ def test_canonical_forms(written, canonical):
 
 @pytest.mark.parametrize("text", ["lots", "", "1 Gi", "1Gib", "1.2.3", "Gi", "0x1", "1ee3", "--1", "\u0661"])
 def test_what_is_no_quantity(text):
-    with pytest.raises(ValueError, match="quantity|quantities"):
+    with pytest.raises(ValueError, match=r"quantity|quantities"):
         quantities.canonical(text)
 
 

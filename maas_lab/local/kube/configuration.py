@@ -24,7 +24,7 @@ def check(node: Node, kind: Kind, config: dict[str, Any]) -> None:
     if not problems:
         return
     metadata = config.get("metadata") or {}
-    name = "/".join(part for part in (metadata.get("namespace", ""), metadata.get("name", "")) if part)
+    name = "/".join(str(part) for part in (metadata.get("namespace"), metadata.get("name")) if part)
     why = problems[0] if len(problems) == 1 else "errors:\n  " + "\n  ".join(problems)
     group = f"{kind.api_version}, Kind={kind.kind}"
     raise ApiError(500, "", f"failed to create typed patch object ({name}; {group}): {why}")

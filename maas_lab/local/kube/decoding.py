@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import json
 import re
@@ -17,7 +18,16 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\
 _TIME_FORM = "2006-01-02T15:04:05Z07:00"
 _BASE64 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
 _PYTHON = {"string": str, "boolean": bool, "map": dict, "struct": dict, "list": list}
-_ZERO: dict[str, Any] = {"struct": {}, "map": {}, "list": [], "string": "", "integer": 0, "boolean": False}
+# What null is in a list or a map.
+_ZERO: dict[str, Any] = {
+    "struct": {},
+    "map": {},
+    "list": [],
+    "string": "",
+    "integer": 0,
+    "boolean": False,
+    "quantity": "0",
+}
 _RANGE = {"int32": 2**31, "int64": 2**63}
 # Strings with a Go type of their own, which the decoder names.
 _NAMED = {
@@ -68,8 +78,8 @@ class _Walk:
                 self._unknown(node, name, path)
                 if node.open:
                     found[name] = plain(one)
-            elif one is None and node.form == "map" and not self._custom:
-                found[name] = _ZERO.get(child.form)
+            elif one is None and node.form == "map" and child.form in _ZERO and not self._custom:
+                found[name] = copy.copy(_ZERO[child.form])
             elif one is not None:
                 below = (*names, name) if node.form == "struct" else names
                 owner = node if node.form == "struct" else None
@@ -92,7 +102,7 @@ class _Walk:
         if node.form in ("struct", "map") and isinstance(value, dict):
             return self.struct(node, value, path, names)
         if node.form == "list" and isinstance(value, list) and node.items:
-            given = [_ZERO.get(node.items.form, one) if one is None else one for one in value]
+            given = [copy.copy(_ZERO.get(node.items.form)) if one is None else one for one in value]
             return [self.value(node.items, one, f"{path}[{index}]", names, None) for index, one in enumerate(given)]
         return plain(value)
 

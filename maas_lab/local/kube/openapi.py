@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from maas_lab.local.kube.enums import ENUMS
 from maas_lab.local.kube.kinds import STATUS, Kind
 from maas_lab.local.kube.schema import Schemas
 
@@ -107,7 +107,8 @@ def _reachable(schemas: Schemas, served: list[Kind], names: list[str]) -> Object
         if name in found:
             continue
         raw = schemas.definitions.get(name)
-        found[name] = _special(name) or (_published(raw) if raw is not None else _open(own[name]))
+        told = _special(name) or (_published(raw) if raw is not None else _open(own[name]))
+        found[name] = _with_choices(name, told)
         waiting += _references(found[name])
     return dict(sorted(found.items()))
 
@@ -119,6 +120,13 @@ def _special(name: str) -> Object | None:
     if short == "IntOrString":
         return {"format": "int-or-string", "oneOf": [{"type": "integer"}, {"type": "string"}]}
     return None
+
+
+def _with_choices(name: str, told: Object) -> Object:
+    for field, choices in ENUMS.get(name.rpartition(".")[2], {}).items():
+        if (one := told.get("properties", {}).get(field)) is not None:
+            one.get("items", one)["enum"] = choices.split()
+    return told
 
 
 def _open(kind: Kind) -> Object:
@@ -159,8 +167,3 @@ def _references(value: Any) -> Iterator[str]:
     elif isinstance(value, list):
         for one in value:
             yield from _references(one)
-
-
-def digest(told: Object) -> str:
-    """Return a short name of a document's content, for its ETag."""
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:32].upper()

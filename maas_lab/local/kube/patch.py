@@ -192,8 +192,8 @@ def _directed(change: dict[str, Any]) -> dict[str, Any]:
 def _retained(old: dict[str, Any], keep: Any, change: dict[str, Any]) -> dict[str, Any]:
     if keep is None:
         return old
-    if not isinstance(keep, list):
-        raise bad_request("invalid patch: $retainKeys must be a list")
+    if not isinstance(keep, list) or not all(isinstance(name, str) for name in keep):
+        raise bad_request("invalid patch: $retainKeys must be a list of field names")
     if set(change) - set(keep) - {name for name in change if name.startswith("$")}:
         raise bad_request("$retainKeys list doesn't contain all present fields in the patch")
     return {name: value for name, value in old.items() if name in keep}

@@ -46,9 +46,11 @@ def _inference_service(obj: dict[str, Any]) -> Iterator[Cause]:
 
 
 def _route(obj: dict[str, Any]) -> Iterator[Cause]:
-    tls = (obj.get("spec") or {}).get("tls")
-    if isinstance(tls, dict) and tls.get("termination") == "passthrough" and (obj["spec"].get("path")):
-        yield syntax.invalid("spec.path", obj["spec"]["path"], "passthrough termination does not support paths")
+    spec = obj.get("spec")
+    if not isinstance(spec, dict) or not isinstance(spec.get("tls"), dict) or not spec.get("path"):
+        return
+    if spec["tls"].get("termination") == "passthrough":
+        yield syntax.invalid("spec.path", spec["path"], "passthrough termination does not support paths")
 
 
 def _value(node: Node, value: Any, path: str) -> Iterator[Cause]:
