@@ -34,13 +34,15 @@ class LocalServer:
         self.kubeconfig = home / "kubeconfig"
         self.process: subprocess.Popen | None = None
 
+    def argv(self) -> list[str]:
+        schemas = os.environ.get("MAAS_LAB_CONTRACT_SCHEMAS")
+        argv = [str(self._python), "-m", "maas_lab.local.kube", "--home", str(self.home)]
+        return [*argv, "--schemas", schemas] if schemas else argv
+
     def start(self) -> None:
         self.kubeconfig.unlink(missing_ok=True)
-        argv = [self._python, "-m", "maas_lab.local.kube", "--home", self.home]
-        if schemas := os.environ.get("MAAS_LAB_CONTRACT_SCHEMAS"):
-            argv += ["--schemas", schemas]
         with (self.home / "log").open("ab") as log:
-            self.process = subprocess.Popen(argv, cwd=ROOT, stdout=log, stderr=log)
+            self.process = subprocess.Popen(self.argv(), cwd=ROOT, stdout=log, stderr=log)
 
         def answers() -> bool:
             assert self.process.poll() is None, (self.home / "log").read_text()

@@ -4,10 +4,13 @@ import concurrent.futures
 import signal
 import sqlite3
 import stat
+import subprocess
+from pathlib import Path
 
 import httpx
 import pytest
 
+ROOT = Path(__file__).parents[2]
 PATH = "/api/v1/namespaces/default/configmaps"
 
 
@@ -83,3 +86,11 @@ def test_it_stops_at_once_although_somebody_watches(local_server):
         local_server.stop()
         assert watching.read() == b""
     assert "Traceback" not in local_server.log()
+
+
+def test_one_home_has_one_server(local_server):
+    before = local_server.kubeconfig.read_text()
+    done = subprocess.run(local_server.argv(), cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 1
+    assert "another API server serves" in done.stderr
+    assert local_server.kubeconfig.read_text() == before

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import uvicorn
 
-from maas_lab.local.home import write_private
+from maas_lab.local.home import try_lock, write_private
 from maas_lab.local.kube import certificates
 from maas_lab.local.kube.oauth import Account
 from maas_lab.local.kube.rules import Rules
@@ -50,16 +50,29 @@ def serve(home: Path, schemas: Path) -> None:
     """Serve one home's cluster on a loopback port that the kernel chooses."""
     folder = home / "kube"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        if not try_lock(lock.fileno()):
+            raise SystemExit(f"another API server serves {home}; two would overwrite each other's objects")
+        _serve(home, folder, schemas)
+
+
+def _serve(home: Path, folder: Path, schemas: Path) -> None:
     authority, certificate, key = certificates.ensure(folder)
     known = _secrets(folder / "secrets.json")
     store = Store(folder / "state.db")
-    server = Server(
-        store, Rules(schemas), Tokens(known["token"], known["key"], store.owner), accounts(folder / "users.json")
-    )
+    tokens = Tokens(known["token"], known["key"], store.owner)
+    server = Server(store, Rules(schemas), tokens, accounts(folder / "users.json"))
     listener = socket.create_server(("127.0.0.1", 0))
-    port = listener.getsockname()[1]
-    write_private(home / "kubeconfig", kubeconfig(f"https://127.0.0.1:{port}", authority.read_bytes(), known["token"]))
-    config = uvicorn.Config(
+    address = f"https://127.0.0.1:{listener.getsockname()[1]}"
+    write_private(home / "kubeconfig", kubeconfig(address, authority.read_bytes(), known["token"]))
+    try:
+        _Uvicorn(_config(server, certificate, key), server).run([listener])
+    finally:
+        store.close()
+
+
+def _config(server: Server, certificate: Path, key: Path) -> uvicorn.Config:
+    return uvicorn.Config(
         server.app(),
         log_level="warning",
         access_log=False,
@@ -70,10 +83,6 @@ def serve(home: Path, schemas: Path) -> None:
         timeout_keep_alive=75,
         lifespan="on",
     )
-    try:
-        _Uvicorn(config, server).run([listener])
-    finally:
-        store.close()
 
 
 class _Uvicorn(uvicorn.Server):
