@@ -61,7 +61,8 @@ class Client:
         Raises:
             ApiError: the object is gone or has been modified since it was read.
         """
-        if obj.get("status") == status:
+        known = self._objects.rules.decode(kind, {"metadata": {}, "status": status}, "Ignore")[0]
+        if (obj.get("status") or {}) == (known.get("status") or {}):
             return obj
         return self._objects.update(_target(kind, obj, "status"), {**obj, "status": status}, self._options).object
 

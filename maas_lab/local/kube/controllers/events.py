@@ -54,7 +54,7 @@ class Recorder:
         self._similar[similar] = (messages, self._clock())
         if len(messages) < MOST_SIMILAR:
             return False
-        messages.pop()
+        messages.discard(message)
         return True
 
     def _count(self, obj: Object, key: tuple, message: str) -> bool:
