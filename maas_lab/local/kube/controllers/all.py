@@ -1,0 +1,31 @@
+"""Name the controllers of the cluster, with the managers' names that a real one notes."""
+
+from __future__ import annotations
+
+from maas_lab.local.kube.controllers.claims import Claims
+from maas_lab.local.kube.controllers.client import Client
+from maas_lab.local.kube.controllers.deployments import Deployments
+from maas_lab.local.kube.controllers.inference_services import InferenceServices
+from maas_lab.local.kube.controllers.replica_sets import ReplicaSets
+from maas_lab.local.kube.controllers.routes import Hosts, Routes, local_host
+from maas_lab.local.kube.controllers.scheduler import Scheduler
+from maas_lab.local.kube.controllers.stateful_sets import StatefulSets
+from maas_lab.local.kube.controllers.work import Clock, Work, utc
+from maas_lab.local.kube.lifecycle import Objects
+
+MANAGER, SCHEDULER, ROUTER, KSERVE = "kube-controller-manager", "kube-scheduler", "openshift-router", "manager"
+
+
+def start(objects: Objects, clock: Clock = utc, hosts: Hosts = local_host) -> Work:
+    """Return the work of all controllers on a store; `run` it on the event loop that owns the store."""
+    manager = Client(objects, MANAGER)
+    controllers = (
+        Deployments(manager, clock),
+        ReplicaSets(manager, clock),
+        StatefulSets(manager, clock),
+        Claims(manager, clock),
+        Scheduler(Client(objects, SCHEDULER), clock),
+        Routes(Client(objects, ROUTER), clock, hosts),
+        InferenceServices(Client(objects, KSERVE), clock),
+    )
+    return Work(objects.store, controllers, clock)

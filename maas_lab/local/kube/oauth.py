@@ -1,0 +1,128 @@
+"""Log people in as OpenShift does: the three endpoints that a portal needs, for the lab's own users."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from maas_lab.local.kube import bodies
+from maas_lab.local.kube.tokens import Tokens, User
+
+CODE_S = 60
+TOKEN_S = 86400
+SCOPE = "user:info user:check-access"
+PATHS = ("/.well-known/oauth-authorization-server", "/oauth/authorize", "/oauth/token")
+
+
+@dataclass(frozen=True)
+class Account:
+    """A user of the lab who logs in with a password."""
+
+    user: User
+    password: str
+
+
+@dataclass(frozen=True)
+class Grant:
+    """What a code stands for until it is exchanged."""
+
+    user: User
+    redirect: str
+    client: str
+    expires: float
+
+
+class OAuth:
+    """Gives out codes for passwords, and tokens for codes.
+
+    Args:
+        accounts: who can log in, by name.
+    """
+
+    def __init__(self, tokens: Tokens, accounts: Mapping[str, Account]) -> None:
+        self._tokens, self._accounts = tokens, accounts
+        self._grants: dict[str, Grant] = {}
+
+    async def answer(self, request: Request) -> Response:
+        """Answer a request for one of the endpoints."""
+        path = request.url.path
+        if path == PATHS[1] and request.method == "GET":
+            return self._authorize(request)
+        if path == PATHS[2] and request.method == "POST":
+            return await self._token(request)
+        if path == PATHS[0] and request.method == "GET":
+            return JSONResponse(_metadata(f"https://{request.url.netloc}"))
+        return JSONResponse({"error": "invalid_request"}, 405)
+
+    def _authorize(self, request: Request) -> Response:
+        query = request.query_params
+        redirect = query.get("redirect_uri", "")
+        if query.get("response_type") != "code" or not _is_ours(redirect):
+            told = "response_type must be code, and redirect_uri an address on this machine"
+            return JSONResponse({"error": "invalid_request", "error_description": told}, 400)
+        user = self._logged_in(request.headers.get("authorization", ""))
+        if user is None:
+            return JSONResponse({"error": "access_denied"}, 401, {"www-authenticate": 'Basic realm="openshift"'})
+        code = secrets.token_urlsafe(24)
+        self._grants[code] = Grant(user, redirect, query.get("client_id", ""), time.time() + CODE_S)
+        told = {"code": code, **({"state": query["state"]} if "state" in query else {})}
+        separator = "&" if urlsplit(redirect).query else "?"
+        return Response(status_code=302, headers={"location": f"{redirect}{separator}{urlencode(told)}"})
+
+    async def _token(self, request: Request) -> Response:
+        body = b""
+        async for chunk in request.stream():
+            body += chunk
+            bodies.check_size(body)
+        form = dict(parse_qsl(body.decode(errors="replace")))
+        grant = self._grants.pop(form.get("code", ""), None)
+        if grant is None or grant.expires < time.time() or form.get("redirect_uri", grant.redirect) != grant.redirect:
+            return JSONResponse({"error": "invalid_grant"}, 400)
+        if form.get("client_id", grant.client) != grant.client:
+            return JSONResponse({"error": "invalid_client"}, 401)
+        token = self._tokens.for_user(grant.user, TOKEN_S)
+        told = {"access_token": token, "token_type": "Bearer", "expires_in": TOKEN_S, "scope": SCOPE}
+        return JSONResponse(told, headers={"cache-control": "no-store"})
+
+    def _logged_in(self, authorization: str) -> User | None:
+        """Return whose name and password a header carries, None if they do not belong together."""
+        scheme, _, encoded = authorization.partition(" ")
+        try:
+            name, _, password = base64.b64decode(encoded, validate=True).decode().partition(":")
+        except ValueError:
+            return None
+        account = self._accounts.get(name)
+        expected = account.password if account else secrets.token_hex(16)
+        fits = hmac.compare_digest(password.encode(), expected.encode()) and scheme.lower() == "basic"
+        return account.user if account and fits else None
+
+
+def _is_ours(redirect: str) -> bool:
+    """Tell whether an address is on this machine: codes go nowhere else."""
+    try:
+        parts = urlsplit(redirect)
+        host = parts.hostname or ""
+        return parts.scheme in ("http", "https") and (host == "localhost" or ip_address(host).is_loopback)
+    except ValueError:
+        return False
+
+
+def _metadata(issuer: str) -> dict[str, object]:
+    return {
+        "issuer": issuer,
+        "authorization_endpoint": f"{issuer}{PATHS[1]}",
+        "token_endpoint": f"{issuer}{PATHS[2]}",
+        "scopes_supported": ["user:check-access", "user:full", "user:info"],
+        "response_types_supported": ["code"],
+        "grant_types_supported": ["authorization_code"],
+        "code_challenge_methods_supported": [],
+    }

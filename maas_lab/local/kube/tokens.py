@@ -1,0 +1,118 @@
+"""Know who calls: the administrator by a random token, everybody else by tokens that this cluster has signed."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import secrets
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+ISSUER = "https://kubernetes.default.svc"
+OAUTH = "sha256~"
+
+
+@dataclass(frozen=True)
+class User:
+    """Somebody who calls.
+
+    Attributes:
+        groups: what decides about rights; `system:masters` may do everything.
+    """
+
+    name: str
+    uid: str = ""
+    groups: tuple[str, ...] = ()
+    full_name: str = ""
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether everything is allowed."""
+        return "system:masters" in self.groups
+
+
+ADMIN = User("admin", "admin", ("system:masters", "system:authenticated"))
+ANONYMOUS = User("system:anonymous", "", ("system:unauthenticated",))
+
+
+class Tokens:
+    """Makes and reads bearer tokens.
+
+    Args:
+        admin: the administrator's token.
+        key: signs the tokens of all others.
+        find: returns an object by its uid, or None: a ServiceAccount's token ends with it.
+    """
+
+    def __init__(self, admin: str, key: str, find: Callable[[str], object]) -> None:
+        self._admin, self._key, self._find = admin.encode(), key.encode(), find
+
+    def user(self, authorization: str) -> User | None:
+        """Return who an Authorization header speaks for: nobody in particular without one, None if it is wrong."""
+        if not authorization:
+            return ANONYMOUS
+        scheme, _, token = authorization.partition(" ")
+        return self.owner(token.strip()) if scheme.lower() == "bearer" else None
+
+    def owner(self, token: str) -> User | None:
+        """Return whose a token is, None if it is not one of ours or its time is over."""
+        if hmac.compare_digest(token.encode(), self._admin):
+            return ADMIN
+        claims = self._claims(token)
+        if claims is None or claims.get("exp", 0) <= time.time():
+            return None
+        if "kubernetes.io" in claims and self._find(claims["uid"]) is None:
+            return None
+        return User(claims["sub"], claims.get("uid", ""), tuple(claims["groups"]), claims.get("full_name", ""))
+
+    def for_service_account(self, namespace: str, name: str, uid: str, seconds: int) -> tuple[str, float]:
+        """Return a signed token of a ServiceAccount, and when it expires."""
+        expires = time.time() + seconds
+        claims = {
+            "aud": [ISSUER],
+            "exp": int(expires),
+            "iat": int(time.time()),
+            "iss": ISSUER,
+            "jti": str(uuid.uuid4()),
+            "kubernetes.io": {"namespace": namespace, "serviceaccount": {"name": name, "uid": uid}},
+            "sub": f"system:serviceaccount:{namespace}:{name}",
+            "uid": uid,
+            "groups": ["system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated"],
+        }
+        return self._signed(claims), expires
+
+    def for_user(self, user: User, seconds: int) -> str:
+        """Return a signed token of a user, in the form that OpenShift gives its."""
+        claims = {
+            "exp": int(time.time() + seconds),
+            "jti": secrets.token_hex(8),
+            "sub": user.name,
+            "uid": user.uid,
+            "groups": [*user.groups, "system:authenticated", "system:authenticated:oauth"],
+            "full_name": user.full_name,
+        }
+        return OAUTH + self._signed(claims)
+
+    def _signed(self, claims: dict[str, Any]) -> str:
+        head = _encoded(json.dumps({"alg": "HS256", "typ": "JWT"}).encode())
+        text = f"{head}.{_encoded(json.dumps(claims).encode())}"
+        return f"{text}.{self._signature(text)}"
+
+    def _signature(self, text: str) -> str:
+        return _encoded(hmac.new(self._key, text.encode(), hashlib.sha256).digest())
+
+    def _claims(self, token: str) -> dict[str, Any] | None:
+        text, _, signature = token.removeprefix(OAUTH).rpartition(".")
+        if not text or not hmac.compare_digest(signature.encode(), self._signature(text).encode()):
+            return None
+        payload = text.split(".")[1]
+        return json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+
+
+def _encoded(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")

@@ -1,0 +1,185 @@
+"""The contract with a Kubernetes API: the local server always, a real cluster where a kubeconfig is given.
+
+MAAS_LAB_CONTRACT_KUBECONFIG: the cluster to test instead of the local server.
+MAAS_LAB_CONTRACT_SCHEMAS: the file of published schemas, where the runtime environment does not bring it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import ssl
+import subprocess
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import kubernetes
+import pytest
+
+from maas_lab import wait
+
+ROOT = Path(__file__).parents[2]
+GIVEN = os.environ.get("MAAS_LAB_CONTRACT_KUBECONFIG")
+
+
+class LocalServer:
+    """The local API server as a process of its own, on a home of its own."""
+
+    def __init__(self, python: Path, home: Path) -> None:
+        self._python, self.home = python, home
+        self.kubeconfig = home / "kubeconfig"
+        self.process: subprocess.Popen | None = None
+
+    def argv(self) -> list[str]:
+        schemas = os.environ.get("MAAS_LAB_CONTRACT_SCHEMAS")
+        argv = [str(self._python), "-m", "maas_lab.local.kube", "--home", str(self.home)]
+        return [*argv, "--schemas", schemas] if schemas else argv
+
+    def start(self) -> None:
+        self.kubeconfig.unlink(missing_ok=True)
+        with (self.home / "log").open("ab") as log:
+            self.process = subprocess.Popen(self.argv(), cwd=ROOT, stdout=log, stderr=log)
+
+        def answers() -> bool:
+            assert self.process.poll() is None, (self.home / "log").read_text()
+            if not self.kubeconfig.exists():
+                return False
+            with self.api() as api:
+                return api.get("/readyz").is_success
+
+        wait.until(answers, what="the API server", timeout=30, transient=(httpx.TransportError,))
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        self.process.send_signal(how)
+        self.process.wait(timeout=20)
+
+    def api(self) -> Api:
+        return Api(self.kubeconfig)
+
+    def log(self) -> str:
+        return (self.home / "log").read_text()
+
+
+class Api(httpx.Client):
+    """Raw exchanges with the cluster of a kubeconfig; paths are given without the namespace's prefix."""
+
+    def __init__(self, kubeconfig: Path, *, token: str | None = None) -> None:
+        settings = kubernetes.client.Configuration()
+        kubernetes.config.load_kube_config(str(kubeconfig), client_configuration=settings)
+        trust = ssl.create_default_context(cafile=settings.ssl_ca_cert)
+        headers = {"user-agent": "contract/1"}
+        if token is None and settings.cert_file:
+            trust.load_cert_chain(settings.cert_file, settings.key_file)
+        if token is None:
+            headers.update(("authorization", one["value"]) for one in settings.auth_settings().values())
+        if token:
+            headers["authorization"] = f"Bearer {token}"
+        super().__init__(base_url=settings.host, verify=trust, headers=headers, timeout=30, trust_env=False)
+
+
+@dataclass(frozen=True)
+class Space:
+    """A namespace of one test, and the ways to it."""
+
+    api: Api
+    name: str
+
+    def path(self, plural: str, name: str = "", group: str = "") -> str:
+        root = f"/apis/{group}" if group else "/api/v1"
+        return f"{root}/namespaces/{self.name}/{plural}" + (f"/{name}" if name else "")
+
+    def create(self, plural: str, body: dict, group: str = "", **query: str) -> httpx.Response:
+        return self.api.post(self.path(plural, group=group), json=body, params=query)
+
+    def made(self, plural: str, body: dict, group: str = "") -> dict:
+        answer = self.create(plural, body, group)
+        assert answer.status_code == 201, answer.text
+        return answer.json()
+
+    def config_map(self, name: str, data: dict | None = None, **metadata) -> dict:
+        body = {"metadata": {"name": name, **metadata}}
+        return self.made("configmaps", {**body, "data": data} if data else body)
+
+    def patch(self, path: str, how: str, change, **query: str) -> httpx.Response:
+        headers = {"content-type": f"application/{how}"}
+        return self.api.patch(path, json=change, headers=headers, params=query)
+
+
+@pytest.fixture(scope="session")
+def python(request: pytest.FixtureRequest) -> Path:
+    """The interpreter of the runtime environment."""
+    return request.getfixturevalue("runtime").python
+
+
+@pytest.fixture(scope="session")
+def kubeconfig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):
+    """The kubeconfig of the cluster under test."""
+    if GIVEN:
+        yield Path(GIVEN)
+        return
+    server = LocalServer(request.getfixturevalue("python"), tmp_path_factory.mktemp("kube"))
+    server.start()
+    yield server.kubeconfig
+    server.stop()
+    assert "Traceback" not in server.log(), server.log()
+
+
+@pytest.fixture(scope="session")
+def local_home(kubeconfig: Path) -> Path:
+    """The home of the local server, for what a real cluster cannot show."""
+    if GIVEN:
+        pytest.skip("for the local server only")
+    return kubeconfig.parent
+
+
+@pytest.fixture
+def local_server(python: Path, tmp_path: Path):
+    """A local server of one test, which may be ended and started again."""
+    server = LocalServer(python, tmp_path)
+    server.start()
+    yield server
+    with contextlib.suppress(ProcessLookupError):
+        server.stop(signal.SIGKILL)
+
+
+@pytest.fixture(scope="session")
+def api(kubeconfig: Path):
+    with Api(kubeconfig) as client:
+        yield client
+
+
+@pytest.fixture
+def caller(kubeconfig: Path):
+    """Open a client with another token than the administrator's; "" for none at all."""
+    with contextlib.ExitStack() as opened:
+        yield lambda token: opened.enter_context(Api(kubeconfig, token=token))
+
+
+@pytest.fixture
+def space(api: Api):
+    """A namespace of the test's own; it is deleted without waiting."""
+    name = f"contract-{uuid.uuid4().hex[:8]}"
+    created = api.post("/api/v1/namespaces", json={"metadata": {"name": name}})
+    assert created.status_code == 201, created.text
+    yield Space(api, name)
+    api.delete(f"/api/v1/namespaces/{name}")
+
+
+@pytest.fixture
+def kubectl(kubeconfig: Path, space: Space):
+    """Run kubectl in the test's namespace and return the finished process."""
+    program = shutil.which("kubectl")
+    if program is None:
+        pytest.skip("kubectl is not installed")
+
+    def run(*arguments: str, stdin: str = "", ok: bool = True) -> subprocess.CompletedProcess:
+        argv = [program, "--kubeconfig", str(kubeconfig), "--namespace", space.name, *arguments]
+        done = subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=60, check=False)
+        assert not ok or done.returncode == 0, done.stderr
+        return done
+
+    return run

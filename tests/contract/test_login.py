@@ -1,0 +1,55 @@
+"""The lab's users log in as on OpenShift; for the local server only."""
+
+import json
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+
+HOME = "http://127.0.0.1:9/callback"
+QUERY = {"response_type": "code", "client_id": "portal", "redirect_uri": HOME, "state": "s", "scope": "user:info"}
+
+
+@pytest.fixture
+def users(local_home):
+    return json.loads((local_home / "kube" / "users.json").read_text())
+
+
+@pytest.fixture
+def stranger(local_home, caller):
+    """A client without the administrator's token."""
+    return caller("")
+
+
+def code(stranger, name, password, **change):
+    answer = stranger.get("/oauth/authorize", params={**QUERY, **change}, auth=(name, password))
+    return answer, dict(parse_qsl(urlsplit(answer.headers.get("location", "")).query))
+
+
+def test_a_login_leads_to_a_token_of_the_user(stranger, users):
+    answer, told = code(stranger, "student", users["student"]["password"])
+    assert (answer.status_code, told["state"]) == (302, "s")
+    assert answer.headers["location"].startswith(HOME)
+    form = {"grant_type": "authorization_code", "code": told["code"], "redirect_uri": HOME}
+    token = stranger.post("/oauth/token", data=form).json()
+    assert token["access_token"].startswith("sha256~")
+    headers = {"authorization": f"Bearer {token['access_token']}"}
+    user = stranger.get("/apis/user.openshift.io/v1/users/~", headers=headers).json()
+    assert (user["kind"], user["metadata"]["name"], user["groups"][0]) == ("User", "student", "litemaas-users")
+    assert stranger.get("/api/v1/namespaces", headers=headers).status_code == 403
+    assert stranger.post("/oauth/token", data=form).json() == {"error": "invalid_grant"}
+
+
+def test_a_wrong_password_is_asked_for_again(stranger):
+    answer, _ = code(stranger, "student", "wrong")
+    assert (answer.status_code, answer.headers["www-authenticate"]) == (401, 'Basic realm="openshift"')
+
+
+@pytest.mark.parametrize("redirect", ["https://example.com/", "http://127.0.0.1.example.com", "javascript:x", "", "//"])
+def test_codes_go_nowhere_else(stranger, users, redirect):
+    answer, told = code(stranger, "student", users["student"]["password"], redirect_uri=redirect)
+    assert (answer.status_code, told) == (400, {})
+
+
+def test_the_endpoints_are_told(stranger):
+    told = stranger.get("/.well-known/oauth-authorization-server").json()
+    assert told["token_endpoint"].endswith("/oauth/token")
