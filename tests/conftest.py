@@ -10,19 +10,12 @@ import pytest
 from maas_lab.local.kube import kinds, schema
 
 CAPTURES = Path(__file__).parent / "captures" / "kubernetes"
-DEFINITIONS = "kubernetes_validate/kubernetes-json-schema/v1.32.0-local/_definitions.json"
 
 
 @pytest.fixture(scope="session")
 def schemas(runtime):
-    """The types of all kinds, from the package in the runtime environment."""
-    path = runtime.site_packages / DEFINITIONS
-    if (
-        not path.exists()
-        and "kubernetes-validate" not in (Path(schema.__file__).parents[1] / "locks/python.in").read_text()
-    ):
-        pytest.skip("the runtime environment's lock does not hold kubernetes-validate yet")
-    return schema.load(path)
+    """The types of all kinds, from the published schemas in the runtime environment."""
+    return schema.load(runtime.schemas)
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """The contract with a Kubernetes API: the local server always, a real cluster where a kubeconfig is given.
 
 MAAS_LAB_CONTRACT_KUBECONFIG: the cluster to test instead of the local server.
-MAAS_LAB_CONTRACT_SCHEMAS: the file of published schemas, where the runtime environment does not bring it.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ import kubernetes
 import pytest
 
 from maas_lab import wait
+from maas_lab.local.runtime import Runtime
 
 ROOT = Path(__file__).parents[2]
 GIVEN = os.environ.get("MAAS_LAB_CONTRACT_KUBECONFIG")
@@ -29,15 +29,14 @@ GIVEN = os.environ.get("MAAS_LAB_CONTRACT_KUBECONFIG")
 class LocalServer:
     """The local API server as a process of its own, on a home of its own."""
 
-    def __init__(self, python: Path, home: Path) -> None:
-        self._python, self.home = python, home
+    def __init__(self, runtime: Runtime, home: Path) -> None:
+        self._runtime, self.home = runtime, home
         self.kubeconfig = home / "kubeconfig"
         self.process: subprocess.Popen | None = None
 
     def argv(self) -> list[str]:
-        schemas = os.environ.get("MAAS_LAB_CONTRACT_SCHEMAS")
-        argv = [str(self._python), "-m", "maas_lab.local.kube", "--home", str(self.home)]
-        return [*argv, "--schemas", schemas] if schemas else argv
+        argv = [str(self._runtime.python), "-m", "maas_lab.local.kube"]
+        return [*argv, "--home", str(self.home), "--schemas", str(self._runtime.schemas)]
 
     def start(self) -> None:
         self.kubeconfig.unlink(missing_ok=True)
@@ -110,18 +109,12 @@ class Space:
 
 
 @pytest.fixture(scope="session")
-def python(request: pytest.FixtureRequest) -> Path:
-    """The interpreter of the runtime environment."""
-    return request.getfixturevalue("runtime").python
-
-
-@pytest.fixture(scope="session")
 def kubeconfig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):
     """The kubeconfig of the cluster under test."""
     if GIVEN:
         yield Path(GIVEN)
         return
-    server = LocalServer(request.getfixturevalue("python"), tmp_path_factory.mktemp("kube"))
+    server = LocalServer(request.getfixturevalue("runtime"), tmp_path_factory.mktemp("kube"))
     server.start()
     yield server.kubeconfig
     server.stop()
@@ -137,9 +130,9 @@ def local_home(kubeconfig: Path) -> Path:
 
 
 @pytest.fixture
-def local_server(python: Path, tmp_path: Path):
+def local_server(runtime: Runtime, tmp_path: Path):
     """A local server of one test, which may be ended and started again."""
-    server = LocalServer(python, tmp_path)
+    server = LocalServer(runtime, tmp_path)
     server.start()
     yield server
     with contextlib.suppress(ProcessLookupError):

@@ -26,7 +26,7 @@ def code(stranger, name, password, **change):
 
 
 def test_a_login_leads_to_a_token_of_the_user(stranger, users):
-    answer, told = code(stranger, "student", users["student"]["password"])
+    answer, told = code(stranger, "alice", users["alice"]["password"])
     assert (answer.status_code, told["state"]) == (302, "s")
     assert answer.headers["location"].startswith(HOME)
     form = {"grant_type": "authorization_code", "code": told["code"], "redirect_uri": HOME}
@@ -34,19 +34,19 @@ def test_a_login_leads_to_a_token_of_the_user(stranger, users):
     assert token["access_token"].startswith("sha256~")
     headers = {"authorization": f"Bearer {token['access_token']}"}
     user = stranger.get("/apis/user.openshift.io/v1/users/~", headers=headers).json()
-    assert (user["kind"], user["metadata"]["name"], user["groups"][0]) == ("User", "student", "litemaas-users")
+    assert (user["kind"], user["metadata"]["name"], user["groups"][0]) == ("User", "alice", "litemaas-users")
     assert stranger.get("/api/v1/namespaces", headers=headers).status_code == 403
     assert stranger.post("/oauth/token", data=form).json() == {"error": "invalid_grant"}
 
 
 def test_a_wrong_password_is_asked_for_again(stranger):
-    answer, _ = code(stranger, "student", "wrong")
+    answer, _ = code(stranger, "alice", "wrong")
     assert (answer.status_code, answer.headers["www-authenticate"]) == (401, 'Basic realm="openshift"')
 
 
 @pytest.mark.parametrize("redirect", ["https://example.com/", "http://127.0.0.1.example.com", "javascript:x", "", "//"])
 def test_codes_go_nowhere_else(stranger, users, redirect):
-    answer, told = code(stranger, "student", users["student"]["password"], redirect_uri=redirect)
+    answer, told = code(stranger, "alice", users["alice"]["password"], redirect_uri=redirect)
     assert (answer.status_code, told) == (400, {})
 
 

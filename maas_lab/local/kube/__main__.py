@@ -1,4 +1,4 @@
-"""Start the Kubernetes API: `python -m maas_lab.local.kube --home FOLDER`."""
+"""Start the Kubernetes API: `python -m maas_lab.local.kube --home FOLDER --schemas FILE`."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ from maas_lab.local.kube.tokens import Tokens, User
 
 NAME = "maas-lab-local"
 USERS = {
-    "student": {"full_name": "Student", "groups": ["litemaas-users"]},
-    "operator": {"full_name": "Operator", "groups": ["litemaas-admins"]},
-    "auditor": {"full_name": "Auditor", "groups": ["litemaas-readonly"]},
+    "alice": {"full_name": "Alice, a consumer", "groups": ["litemaas-users"]},
+    "bob": {"full_name": "Bob, a consumer", "groups": ["litemaas-users"]},
+    "carol": {"full_name": "Carol, an administrator", "groups": ["litemaas-admins"]},
+    "dave": {"full_name": "Dave, an auditor", "groups": ["litemaas-readonly"]},
 }
 
 
@@ -32,18 +33,10 @@ def main() -> None:
     """Serve until stopped; the kubeconfig is written when the port is open."""
     parser = argparse.ArgumentParser(prog="python -m maas_lab.local.kube", description=__doc__)
     parser.add_argument("--home", type=Path, required=True, help="the lab's home; state and kubeconfig go there")
-    parser.add_argument("--schemas", type=Path, help="the file of published schemas")
+    parser.add_argument("--schemas", type=Path, required=True, help="the runtime environment's file of schemas")
     given = parser.parse_args()
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    serve(given.home, given.schemas or published_schemas())
-
-
-def published_schemas() -> Path:
-    """Return the schemas that the runtime environment brings."""
-    import kubernetes_validate
-
-    folder = Path(kubernetes_validate.__file__).parent / "kubernetes-json-schema"
-    return folder / "v1.32.0-local" / "_definitions.json"
+    serve(given.home, given.schemas)
 
 
 def serve(home: Path, schemas: Path) -> None:
