@@ -1,5 +1,6 @@
 """The controllers on a store in memory; a kubelet of the test says what becomes of the pods."""
 
+import asyncio
 import datetime
 import random
 from pathlib import Path
@@ -464,6 +465,27 @@ def test_a_restart_of_a_settled_cluster_writes_nothing(cluster):
     cluster.restart()
     cluster.run()
     assert cluster.objects.store.version == version
+
+
+def test_work_on_an_event_loop_wakes_up_for_changes_and_for_deadlines(cluster):
+    cluster.work.close()
+    cluster.work = controllers.start(cluster.objects)  # on the real clock
+
+    async def live():
+        running = asyncio.create_task(cluster.work.run())
+        await asyncio.sleep(0)
+        cluster.create(DEPLOYMENT, "web", workload(1, progressDeadlineSeconds=1))
+        while not running.done() and not _is_stuck(cluster):
+            await asyncio.sleep(0.02)
+        running.cancel()
+
+    asyncio.run(asyncio.wait_for(live(), 20))
+    assert _is_stuck(cluster)
+
+
+def _is_stuck(cluster):
+    progress = condition(cluster.get(DEPLOYMENT, "web").get("status", {}), "Progressing")
+    return bool(progress) and progress["reason"] == "ProgressDeadlineExceeded"
 
 
 # StatefulSets
