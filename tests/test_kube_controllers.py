@@ -1,5 +1,6 @@
 """The controllers on a store in memory; a kubelet of the test says what becomes of the pods."""
 
+import asyncio
 import datetime
 import random
 from pathlib import Path
@@ -14,9 +15,13 @@ from maas_lab.local.kube.controllers.client import (
     CLAIM,
     DEPLOYMENT,
     EVENT,
+    INFERENCE_SERVICE,
     NODE,
     POD,
     REPLICA_SET,
+    ROUTE,
+    SERVICE,
+    SERVING_RUNTIME,
     STATEFUL_SET,
     Client,
 )
@@ -426,7 +431,7 @@ class Crash(BaseException):
 @pytest.mark.parametrize("seed", range(5))
 def test_a_crash_after_any_write_changes_nothing(rules, seed):
     plain, crashing = Cluster(rules), Cluster(rules)
-    chance, is_working = random.Random(seed), []
+    chance, is_working, crashes = random.Random(seed), [], []
 
     def crash(change):
         if is_working and chance.random() < 0.15:
@@ -436,7 +441,8 @@ def test_a_crash_after_any_write_changes_nothing(rules, seed):
         is_working.append(True)
         try:
             return crashing.work.step()
-        except Crash:
+        except Crash as crash:
+            crashes.append(crash)
             crashing.restart()
             return True
         finally:
@@ -449,6 +455,7 @@ def test_a_crash_after_any_write_changes_nothing(rules, seed):
     crashing.objects.store.listeners.append(crash)
     story(plain, plain.run)
     story(crashing, run_with_crashes)
+    assert crashes
     assert summary(crashing) == summary(plain)
 
 
@@ -458,6 +465,27 @@ def test_a_restart_of_a_settled_cluster_writes_nothing(cluster):
     cluster.restart()
     cluster.run()
     assert cluster.objects.store.version == version
+
+
+def test_work_on_an_event_loop_wakes_up_for_changes_and_for_deadlines(cluster):
+    cluster.work.close()
+    cluster.work = controllers.start(cluster.objects)  # on the real clock
+
+    async def live():
+        running = asyncio.create_task(cluster.work.run())
+        await asyncio.sleep(0)
+        cluster.create(DEPLOYMENT, "web", workload(1, progressDeadlineSeconds=1))
+        while not running.done() and not _is_stuck(cluster):
+            await asyncio.sleep(0.02)
+        running.cancel()
+
+    asyncio.run(asyncio.wait_for(live(), 20))
+    assert _is_stuck(cluster)
+
+
+def _is_stuck(cluster):
+    progress = condition(cluster.get(DEPLOYMENT, "web").get("status", {}), "Progressing")
+    return bool(progress) and progress["reason"] == "ProgressDeadlineExceeded"
 
 
 # StatefulSets
@@ -658,3 +686,118 @@ def test_events_are_counted_and_many_similar_ones_combined(cluster):
     counts = {one["message"]: one["count"] for one in found}
     single = {f"number {number}": 1 for number in range(9)}
     assert counts == {**single, "(combined from similar events): number 11": 4, "again": 3}
+
+
+# Routes and InferenceServices
+
+
+def admitted(route):
+    return condition(route["status"]["ingress"][0], "Admitted")
+
+
+def test_a_route_is_given_a_host_and_admitted(cluster):
+    cluster.create(ROUTE, "chat", {"to": {"kind": "Service", "name": "web"}})
+    cluster.settle()
+    route = cluster.get(ROUTE, "chat")
+    assert route["spec"]["host"] == "chat-o1.apps.localhost"
+    assert route["metadata"]["annotations"] == {"openshift.io/host.generated": "true"}
+    ingress = route["status"]["ingress"][0]
+    assert (ingress["host"], ingress["routerName"]) == ("chat-o1.apps.localhost", "default")
+    assert admitted(route)["status"] == "True"
+
+
+def test_a_host_belongs_to_the_oldest_route_until_it_goes(cluster):
+    wanted = {"host": "chat.example.org", "to": {"kind": "Service", "name": "web"}}
+    cluster.create(ROUTE, "first", wanted)
+    cluster.settle()
+    cluster.create(ROUTE, "second", wanted)
+    cluster.settle()
+    refused = admitted(cluster.get(ROUTE, "second"))
+    assert (refused["status"], refused["reason"]) == ("False", "HostAlreadyClaimed")
+    assert refused["message"] == "route first already exposes chat.example.org and is older"
+    cluster.client.delete(ROUTE, cluster.get(ROUTE, "first"))
+    cluster.run()
+    assert admitted(cluster.get(ROUTE, "second"))["status"] == "True"
+
+
+RUNTIME = {
+    "annotations": {"prometheus.io/port": "8080"},
+    "containers": [
+        {"name": "kserve-container", "image": "serve:1", "args": ["--served-model-name={{.Name}}"], "env": []}
+    ],
+    "supportedModelFormats": [{"name": "vLLM", "autoSelect": True}],
+}
+
+
+def predictor(**more):
+    resources = {"requests": {"cpu": "500m"}}
+    model = {"modelFormat": {"name": "vLLM"}, "args": ["--max-model-len=4096"], "resources": resources, **more}
+    return {"predictor": {"model": model}}
+
+
+def states(service):
+    return {one["type"]: one["status"] for one in service["status"]["conditions"]}
+
+
+def test_an_inference_service_becomes_ready_with_its_predictor(cluster):
+    cluster.create(SERVING_RUNTIME, "vllm", RUNTIME)
+    cluster.create(INFERENCE_SERVICE, "granite", predictor(storageUri="oci://example.org/granite:1"))
+    cluster.settle()
+    service = cluster.get(INFERENCE_SERVICE, "granite")
+    assert states(service) == {"IngressReady": "False", "PredictorReady": "False", "Ready": "False"}
+    cluster.run()
+    service = cluster.get(INFERENCE_SERVICE, "granite")
+    assert states(service) == {"IngressReady": "True", "PredictorReady": "True", "Ready": "True"}
+    assert service["status"]["url"] == "http://granite-predictor.o1.svc.cluster.local:8080"
+    assert service["status"]["modelStatus"]["transitionStatus"] == "UpToDate"  # codespell:ignore
+    pod = cluster.pods()[0]
+    container = pod["spec"]["containers"][0]
+    assert container["args"] == ["--served-model-name=granite", "--max-model-len=4096"]
+    assert (container["image"], container["resources"]["requests"]) == ("serve:1", {"cpu": "500m"})
+    source = "internal.serving.kserve.io/storage-initializer-sourceuri"
+    assert pod["metadata"]["annotations"][source] == "oci://example.org/granite:1"
+    assert cluster.get(SERVICE, "granite-predictor")["spec"]["selector"] == {"app": "isvc.granite-predictor"}
+
+
+def test_an_exposed_inference_service_has_a_route_as_its_url(cluster):
+    cluster.create(SERVING_RUNTIME, "vllm", RUNTIME)
+    labels = {"networking.kserve.io/visibility": "exposed"}
+    cluster.create(INFERENCE_SERVICE, "granite", predictor(runtime="vllm"), labels=labels)
+    cluster.run()
+    service = cluster.get(INFERENCE_SERVICE, "granite")
+    assert service["status"]["url"] == "http://granite-o1.apps.localhost"
+    assert states(service)["Ready"] == "True"
+    version = cluster.objects.store.version
+    cluster.restart()
+    cluster.run()
+    assert cluster.objects.store.version == version
+    cluster.client.update(INFERENCE_SERVICE, {**service, "metadata": {**service["metadata"], "labels": {}}})
+    cluster.run()
+    assert cluster.get(ROUTE, "granite") is None
+    cluster.client.delete(INFERENCE_SERVICE, cluster.get(INFERENCE_SERVICE, "granite"))
+    cluster.run()
+    assert cluster.pods() == cluster.client.list(DEPLOYMENT, NAMESPACE) == cluster.client.list(SERVICE, NAMESPACE) == []
+
+
+def test_an_inference_service_waits_for_its_runtime(cluster):
+    cluster.create(INFERENCE_SERVICE, "granite", predictor(runtime="vllm"))
+    cluster.settle()
+    service = cluster.get(INFERENCE_SERVICE, "granite")
+    told = condition(service["status"], "PredictorReady")
+    message = "No ServingRuntimes or ClusterServingRuntimes with the name: vllm"
+    assert (told["status"], told["reason"], told["message"]) == ("False", "RuntimeNotFound", message)
+    assert service["status"]["modelStatus"]["lastFailureInfo"]["reason"] == "RuntimeNotRecognized"
+    assert cluster.told("InternalError") == [message]
+    cluster.create(SERVING_RUNTIME, "vllm", RUNTIME)
+    cluster.run()
+    assert states(cluster.get(INFERENCE_SERVICE, "granite"))["Ready"] == "True"
+
+
+def test_a_model_that_does_not_fit_says_so_in_its_conditions(cluster):
+    cluster.create(SERVING_RUNTIME, "vllm", RUNTIME)
+    cluster.create(INFERENCE_SERVICE, "granite", predictor(resources={"limits": {"nvidia.com/gpu": "1"}}))
+    cluster.run()
+    service = cluster.get(INFERENCE_SERVICE, "granite")
+    assert condition(service["status"], "PredictorReady")["reason"] == "MinimumReplicasUnavailable"
+    assert states(service)["Ready"] == "False"
+    assert cluster.told("FailedScheduling") == [UNPLACED.format("1 Insufficient nvidia.com/gpu", NEVER)]

@@ -21,6 +21,7 @@ from maas_lab.local.kube.kinds import Kind
 from maas_lab.local.kube.store import DELETED, Change, Key, Object
 
 STOP = "serving.kserve.io/stop"
+GIVEN = ("host", "clusterIPs")  # by others
 MODE = "serving.kserve.io/deploymentMode"
 
 
@@ -74,13 +75,13 @@ class InferenceServices:
         return deployment
 
     def _ensure(self, kind: Kind, wanted: Object) -> Object:
-        """Create an object, or set the fields that we make; defaults and what others add stay."""
+        """Create an object, or make its spec what is wanted; with the defaults that is often what it is already."""
         metadata = wanted["metadata"]
         found = self._client.get(kind, metadata["namespace"], metadata["name"])
         if found is None:
             return self._client.create(kind, wanted)
-        merged = {**found, "spec": _laid_over(found["spec"], wanted["spec"])}
-        return found if merged == found else self._client.update(kind, merged)
+        given = {name: found["spec"][name] for name in GIVEN if name in found["spec"]}
+        return self._client.update(kind, {**found, "spec": {**given, **wanted["spec"]}})
 
     def _no_route(self, service: Object) -> None:
         metadata = service["metadata"]
@@ -149,14 +150,5 @@ def _model_status(deployment: Object, *, is_ready: bool) -> Object:
     total = status(deployment).get("replicas", 0)
     states = {"targetModelState": "Loaded" if is_ready else "Loading"}
     states["activeModelState"] = "Loaded" if is_ready else ""
-    transition = "UpToDate" if is_ready else "InProgress"
+    transition = "UpToDate" if is_ready else "InProgress"  # codespell:ignore
     return {"copies": {"failedCopies": 0, "totalCopies": total}, "states": states, "transitionStatus": transition}
-
-
-def _laid_over(found: object, wanted: object) -> object:
-    """Return what is there with what is wanted laid over; lists of the same length are compared item by item."""
-    if isinstance(found, dict) and isinstance(wanted, dict):
-        return {**found, **{name: _laid_over(found.get(name), one) for name, one in wanted.items()}}
-    if isinstance(found, list) and isinstance(wanted, list) and len(found) == len(wanted):
-        return [_laid_over(a, b) for a, b in zip(found, wanted, strict=True)]
-    return wanted

@@ -35,9 +35,11 @@ class Routes:
             return
         if change.type != DELETED:
             yield change.key
-        hosts = {_host(obj) for obj in (change.before, change.object) if obj} - {""}
-        for one in self._client.list(ROUTE) if change.before else ():
-            if _host(one) in hosts and one["spec"] != change.before["spec"]:
+        before = change.before
+        if before is None or (change.type != DELETED and _claim(before) == _claim(change.object)):
+            return
+        for one in self._client.list(ROUTE):
+            if _claim(one) == _claim(before):
                 yield Key(ROUTE.resource, one["metadata"]["namespace"], one["metadata"]["name"])
 
     def reconcile(self, key: Key) -> float | None:
@@ -67,12 +69,17 @@ class Routes:
 
     def _older(self, route: Object) -> Object | None:
         rivals = [one for one in self._client.list(ROUTE) if _claim(one) == _claim(route)]
-        first = min(rivals, key=lambda one: (one["metadata"]["creationTimestamp"], one["metadata"]["uid"]))
+        first = min(rivals, key=_age)
         return None if first["metadata"]["uid"] == route["metadata"]["uid"] else first
 
 
 def _host(route: Object) -> str:
     return route["spec"].get("host") or ""
+
+
+def _age(route: Object) -> tuple:
+    """Return what sorts routes by age; of two of the same second the one that is admitted already comes first."""
+    return route["metadata"]["creationTimestamp"], not admitted_host(route), route["metadata"]["uid"]
 
 
 def _claim(route: Object) -> tuple[str, str]:
