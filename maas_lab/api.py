@@ -71,7 +71,7 @@ class Api:
         """
         query: dict[str, Any] = {"labelSelector": selector, "fieldSelector": fields, "limit": _PAGE}
         found: list[KubeObject] = []
-        path, subject = self.path(ref), f"objects of the kind {ref.kind.name}"
+        path, subject = self.path(ref), f"list of the kind {ref.kind.name}"
         while True:
             page = self.connection.call("GET", path, query=query, subject=subject).json()
             found += [KubeObject.of(one, *ref.kind) for one in page.get("items") or []]

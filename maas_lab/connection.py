@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import urllib3
 import yaml
@@ -54,6 +55,19 @@ class Answer(NamedTuple):
             raise refusal(Status(self.status, "", "", ())) from None
 
 
+class _Client(DynamicClient):
+    """The library's client with a time limit for every call, discovery's too, and without a file of what it found."""
+
+    def __init__(self, client: client.ApiClient, timeout: float) -> None:
+        self._timeout = timeout
+        # The library's file lies at a guessable place that all users of a machine share.
+        super().__init__(client, cache_file=f"{os.devnull}/none")
+
+    def request(self, method: str, path: str, body: Any = None, **params: Any) -> Any:
+        """Send a request."""
+        return super().request(method, path, body, **{"_request_timeout": self._timeout, **params})
+
+
 class Connection:
     """A Kubernetes API as one user sees it; nothing is sent before the first call.
 
@@ -75,7 +89,7 @@ class Connection:
             access.settings.proxy = None
         self._timeout = timeout
         self._client = _client(access.settings)
-        self._dynamic: DynamicClient | None = None
+        self._dynamic: _Client | None = None
 
     def close(self) -> None:
         """Close the connections."""
@@ -126,15 +140,14 @@ class Connection:
         dynamic = self._discovered()
 
         def send() -> Answer:
-            answer = dynamic.request(method, path, body=body, serialize=False, _request_timeout=self._timeout, **extra)
+            answer = dynamic.request(method, path, body=body, serialize=False, **extra)
             return Answer(answer.status, answer.data)
 
         return self._safely(send, subject, secrets)
 
-    def _discovered(self) -> DynamicClient:
+    def _discovered(self) -> _Client:
         if self._dynamic is None:
-            # No file of what the server serves: the library's is at a guessable place that all users share.
-            self._dynamic = self._safely(lambda: DynamicClient(self._client, cache_file=f"{os.devnull}/none"))
+            self._dynamic = self._safely(lambda: _Client(self._client, self._timeout))
         return self._dynamic
 
     def _safely(self, call: Any, subject: str = "this call", secrets: Iterable[str] = ()) -> Any:
@@ -147,7 +160,7 @@ class Connection:
             raise unreachable(error, self.server) from None
         except (ValueError, AttributeError, KeyError, TypeError):
             # The library's discovery read something that is not the Kubernetes API's, e.g. a login page.
-            raise refusal(Status(200, "", "", ()), subject) from None
+            raise refusal(Status(0, "", "", ()), subject) from None
 
     def _tokens(self) -> list[str]:
         keys = self._client.configuration.api_key
@@ -171,6 +184,14 @@ def _other_forms(value: str) -> list[str]:
         return forms
 
 
+def _is_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
 def _client(settings: client.Configuration) -> client.ApiClient:
     try:
         return client.ApiClient(settings)
@@ -192,6 +213,9 @@ def _from_file(kubeconfig: Path, context: str | None) -> _Access:
         why = str(error).split("\n")[0] if isinstance(error, ConfigException | OSError) else "it is not a kubeconfig"
         hint = "`kubectl config get-contexts` shows the contexts it has"
         raise UsageError(f"the kubeconfig {kubeconfig} cannot be used", why, hint) from None
+    if not _is_address(chosen.host):
+        what = f"the kubeconfig {kubeconfig} names no address: `server: {chosen.host}`"
+        raise UsageError(what, hint="it looks like https://api.example.com:6443")
     used = next((one for one in contexts if one["name"] == context), current)["context"]
     return _Access(chosen, used.get("user") or "nobody", used.get("namespace") or "default")
 

@@ -31,11 +31,12 @@ _STRICT = re.compile(r'(?:unknown|duplicate) field "([^"]+)"(?: \([^)]*\))?')
 _UNTYPED = re.compile(r"failed to create typed patch object \([^)]*\): ", re.DOTALL)
 _TLS = re.compile(r"CERTIFICATE_VERIFY_FAILED|certificate verify failed|[Hh]ostname mismatch|doesn't match", re.DOTALL)
 _NOT_TLS = re.compile(r"WRONG_VERSION_NUMBER|wrong version number|record layer failure|UNKNOWN_PROTOCOL")
+_BAD_PEM = re.compile(r"NO_CERTIFICATE_OR_CRL_FOUND|PEM lib|KEY_VALUES_MISMATCH")
 _BAD_NAME = re.compile(r"NameResolutionError|Name or service not known|getaddrinfo|nodename nor servname")
 
 
 class Status(NamedTuple):
-    """What of a refusal tells its kind."""
+    """What of a refusal tells its kind; code 0 means that it did not come over HTTP."""
 
     code: int
     reason: str
@@ -65,7 +66,7 @@ class Status(NamedTuple):
 
     def to(self, kind: type[ClusterError], what: str, why: str = "", hint: str = "", causes: Iterable[str] = ()) -> Any:
         """Make the typed error."""
-        return kind(what, why, hint, status=self.code, reason=self.reason, causes=tuple(causes))
+        return kind(what, why, hint, status=self.code or None, reason=self.reason, causes=tuple(causes))
 
 
 def refusal(status: Status, subject: str = "this call") -> ClusterError:
@@ -79,7 +80,8 @@ def refusal(status: Status, subject: str = "this call") -> ClusterError:
         if found := classify(status, subject):
             return found
     if not status.message:
-        what = f"the answer (HTTP {status.code}) is not the Kubernetes API's"
+        code = f" (HTTP {status.code})" if status.code else ""
+        what = f"the answer{code} is not the Kubernetes API's"
         why = "a proxy, a login page or another program stands at this address"
         return status.to(ClusterError, what, why, "check `server:` in the kubeconfig")
     what = f"the cluster failed at {subject} (HTTP {status.code})"
@@ -101,6 +103,9 @@ def unreachable(cause: object, server: str) -> ClusterUnreachable:
         why = "it is signed by an authority that the kubeconfig does not name, or it is for another name"
         hint = "put the cluster's CA into `certificate-authority-data:` of the kubeconfig, or log in again (`oc login`)"
         return ClusterUnreachable(f"the certificate of {server} cannot be trusted", why, hint)
+    if _BAD_PEM.search(text):
+        hint = "log in again, or mend the lines with `certificate` and `key` in it"
+        return ClusterUnreachable("the certificates in the kubeconfig cannot be used", "they are damaged", hint)
     if "SSLError" in text or "[SSL" in text:
         why = "it may want a client certificate, or another version of TLS"
         return ClusterUnreachable(f"no TLS connection to {server}", why, "check `users:` in the kubeconfig")
@@ -187,13 +192,15 @@ def _wrong(status: Status, subject: str) -> ClusterError | None:
 
 def _causes(status: Status) -> list[str]:
     """Return every cause on a line of its own, the path first."""
+    # A custom kind's server puts the whole object before these words.
+    _, strict, unknown = status.message.rpartition("strict decoding error: ")
+    if strict and (fields := list(_STRICT.finditer(unknown))):
+        return [f"{found[1]}: {found[0]}" for found in fields]
     if status.causes:
         return [": ".join(filter(None, (cause.get("field"), cause.get("message")))) for cause in status.causes]
     if untyped := _UNTYPED.match(status.message):
         rest = status.message[untyped.end() :].removeprefix("errors:")
         return [line.strip() for line in rest.splitlines() if line.strip()]
-    if fields := list(_STRICT.finditer(status.message)):
-        return [f"{found[1]}: {found[0]}" for found in fields]
     if field := _GO_FIELD.search(status.message):
         return [f"{field[1]}: {status.message}"]
     return [status.message] if status.message else []
