@@ -443,7 +443,7 @@ def test_apply_of_a_folder_renders_it(plane, cluster, monkeypatch):
         {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": 8}},
         {"apiVersion": "v1", "kind": "Secret", "metadata": [], "data": {"k": "hunter2hunter"}},
         "deployment",
-        "deplyoment/web",
+        "deploymint/web",
         "deployment/",
     ],
 )
@@ -724,7 +724,7 @@ def test_kinds_go_by_all_their_names():
     assert kind("Job", "batch/v1") == ("Job", "batch/v1")
     assert str(ref("ns/mine", "ignored")) == "Namespace mine"
     with pytest.raises(UsageError, match="no kind of objects") as error:
-        kind("deplyo")
+        kind("deplo")
     assert "did you mean `deploy`" in error.value.hint
 
 
