@@ -59,7 +59,8 @@ class _Client(DynamicClient):
     """The library's client with a time limit for every call, discovery's too, and without a file of what it found."""
 
     def __init__(self, client: client.ApiClient, timeout: float) -> None:
-        self._timeout = timeout
+        # As a pair for connecting and reading: the library's release 35 takes no fraction of a second otherwise.
+        self._timeout = (timeout, timeout)
         # The library's file lies at a guessable place that all users of a machine share.
         super().__init__(client, cache_file=f"{os.devnull}/none")
 
