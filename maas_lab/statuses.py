@@ -118,9 +118,10 @@ def unreachable(cause: object, server: str) -> ClusterUnreachable:
 
 
 def _login(status: Status, subject: str) -> ClusterError | None:
-    if status.code != 401:
+    nobody = status.code == 403 and 'User "system:anonymous"' in status.message
+    if status.code != 401 and not nobody:
         return None
-    why = "its token is unknown there, or it has expired"
+    why = "the kubeconfig holds no token" if nobody else "the token is unknown there, or it has expired"
     return status.to(NotLoggedIn, "the cluster does not know you", why, "log in again (`oc login`), then connect again")
 
 

@@ -346,6 +346,12 @@ def test_what_a_real_server_refuses(name, kind_, what, why):
     assert error.status == STATUSES[name]["status"]
 
 
+def test_a_call_without_a_token_is_no_missing_right():
+    words = STATUSES["forbidden list"]["body"]["message"].replace("system:serviceaccount:o1:viewer", "system:anonymous")
+    error = refusal(Status(403, "Forbidden", words, ()))
+    assert (type(error), error.why) == (NotLoggedIn, "the kubeconfig holds no token")
+
+
 def test_a_missing_right_comes_with_the_command_that_gives_it():
     user = "system:serviceaccount:o1:viewer"
     assert errors_of("forbidden list").hint.endswith(f"oc adm policy add-role-to-user view {user} -n o1")
