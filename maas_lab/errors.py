@@ -15,6 +15,13 @@ LabError
 │   ├── BadRequest          the request itself is wrong, e.g. a prompt longer than the context
 │   └── GatewayUnreachable  nothing answers at the gateway's address
 ├── ManifestError       a folder of manifests cannot be rendered
+├── ClusterError        the cluster refused a call or could not be reached
+│   ├── NotLoggedIn         the cluster does not know this token, or it has expired
+│   ├── NotAllowed          a right is missing
+│   ├── NotFound            there is no such object, or no such kind of objects
+│   ├── Conflict            somebody else owns a field, or has changed the object meanwhile
+│   ├── Rejected            the object itself is wrong, e.g. an unknown field
+│   └── ClusterUnreachable  nothing that can be trusted answers at the cluster's address
 ├── LessonError         a lesson's source cannot be turned into notebooks, or a run of it failed
 └── ExerciseError       an exercise is not solved yet
     ├── NotDoneYet          the cell still holds its blank
@@ -44,8 +51,10 @@ class LabError(Exception):
     def lines(self) -> list[str]:
         """Return the message as the lines a person reads."""
         told = [f"{type(self).__name__}: {self.what}"]
-        told += [f"  why: {self.why}"] if self.why else []
-        return told + ([f"  try: {self.hint}"] if self.hint else [])
+        for label, text in (("why", self.why), ("try", self.hint)):
+            # What has several lines, e.g. all causes of a refusal, stays below its first one.
+            told += [f"  {label}: " + text.replace("\n", "\n       ")] if text else []
+        return "\n".join(told).split("\n")
 
     def _render_traceback_(self) -> list[str]:
         """Show these lines instead of a traceback (IPython, papermill and nbclient honour this)."""
@@ -127,6 +136,53 @@ class GatewayUnreachable(GatewayError):
 
 class ManifestError(LabError):
     """A folder of manifests cannot be rendered."""
+
+
+class ClusterError(LabError):
+    """The cluster refused a call or could not be reached.
+
+    Attributes:
+        status: the HTTP status code; None when no answer came.
+        reason: the Kubernetes API's one-word reason, e.g. `AlreadyExists`; empty when it gives none.
+        causes: what the server says is wrong, one line each, the field's path first where it names one.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        why: str = "",
+        hint: str = "",
+        *,
+        status: int | None = None,
+        reason: str = "",
+        causes: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(what, why, hint)
+        self.status, self.reason, self.causes = status, reason, causes
+
+
+class NotLoggedIn(ClusterError):
+    """The cluster does not know this token, or it has expired."""
+
+
+class NotAllowed(ClusterError):
+    """A right is missing."""
+
+
+class NotFound(ClusterError):
+    """There is no such object, or no such kind of objects."""
+
+
+class Conflict(ClusterError):
+    """Somebody else owns a field, or has changed the object meanwhile."""
+
+
+class Rejected(ClusterError):
+    """The object itself is wrong."""
+
+
+class ClusterUnreachable(ClusterError):
+    """Nothing that can be trusted answers at the cluster's address."""
 
 
 class LessonError(LabError):

@@ -74,6 +74,22 @@ def load(env: Mapping[str, str] | None = None) -> Settings:
     return Settings(home=home, runtime=runtime, **chosen)
 
 
+def kubeconfig(env: Mapping[str, str] | None = None) -> Path | None:
+    """Return the kubeconfig that the user chose: `MAAS_LAB_KUBECONFIG`, else `KUBECONFIG`; None when neither is set.
+
+    As for kubectl, several files may be joined by colons.
+    """
+    env = os.environ if env is None else env
+    chosen = env.get("MAAS_LAB_KUBECONFIG") or env.get("KUBECONFIG")
+    return Path(chosen).expanduser() if chosen else None
+
+
+def in_cluster(env: Mapping[str, str] | None = None) -> bool:
+    """Return whether this process runs in a pod, e.g. a workbench, and so may have a service account's token."""
+    env = os.environ if env is None else env
+    return bool(env.get("KUBERNETES_SERVICE_HOST"))
+
+
 def jupyter_address(env: Mapping[str, str] | None = None) -> str | None:
     """Return the address of the Jupyter server that hosts this terminal or kernel; None outside Jupyter."""
     env = os.environ if env is None else env

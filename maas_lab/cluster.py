@@ -1,0 +1,283 @@
+"""A Kubernetes cluster as a provider sees it: apply, wait, look at pods, logs and events; any kubeconfig will do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from maas_lab import description, diagnosis, rights, waiting
+from maas_lab.api import Api
+from maas_lab.connection import Connection
+from maas_lab.errors import NotFound
+from maas_lab.kinds import Ref, kind, ref
+from maas_lab.objects import KubeObject, pod_rows
+from maas_lab.tables import Change, EventRow, Permission, PodRow, Table, Text
+
+# An object, or a name like `deployment/litellm`.
+Target = Mapping[str, Any] | str
+Targets = Target | Iterable[Target] | Path
+
+
+class Cluster:
+    """A cluster and one user of it; nothing is sent before the first call.
+
+    Every method raises a `ClusterError`: `NotAllowed` when a right is missing, `NotFound` when there is no such
+    object or kind, `ClusterUnreachable` when nothing answers.
+
+    Args:
+        kubeconfig: the file, or several joined by colons; None takes the token of the pod's service account.
+        context: of the kubeconfig; its current one when left out.
+        namespace: where objects are that do not say so; the context's when left out.
+        timeout: seconds to wait for an answer.
+
+    Raises:
+        UsageError: there is no such file, context or token.
+    """
+
+    def __init__(
+        self,
+        kubeconfig: Path | None,
+        context: str | None = None,
+        *,
+        namespace: str | None = None,
+        timeout: float = 30.0,
+    ) -> None:
+        self._connection = Connection(kubeconfig, context, timeout)
+        self._api = Api(self._connection, namespace)
+        self.server, self.user, self.namespace = self._connection.server, self._connection.user, self._api.namespace
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._connection.close()
+
+    def __enter__(self) -> Cluster:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Cluster({self.server}, as {self.user})"
+
+    def version(self) -> str:
+        """Return the version of the Kubernetes API, e.g. `v1.32.0`."""
+        return self._connection.call("GET", "/version").json()["gitVersion"]
+
+    # Change
+
+    def apply(
+        self, objects: Targets, namespace: str | None = None, *, dry_run: bool = False, force: bool = False
+    ) -> Table[Change]:
+        """Create what is not there and change what differs, by server-side apply; namespaces come first.
+
+        It stops at the first object that is refused; what came before stays, and the next apply goes on from there.
+
+        Args:
+            objects: objects, one object, or the path of a folder of manifests.
+            namespace: for objects that do not say where they belong; for all objects of a folder.
+            dry_run: let the cluster check everything and change nothing.
+            force: take over fields that others own.
+
+        Raises:
+            Rejected: an object is wrong; every cause is told.
+            Conflict: others own fields of an object.
+            UsageError: this is no object, or it belongs in another namespace.
+        """
+        placed = [(ref(body, namespace), body) for body in _each(objects, namespace)]
+        placed.sort(key=lambda pair: pair[0].kind.name != "Namespace")
+        changes = Table(Change)
+        for wanted, body in placed:
+            place = self._api.placed(wanted)
+            changes.append(_change(place, self._api.apply(place, body, dry_run=dry_run, force=force)))
+        return changes
+
+    def delete(
+        self, objects: Targets, namespace: str | None = None, *, wait: bool = True, timeout: float = 120
+    ) -> Table[Change]:
+        """Delete objects and what belongs to them, the last one first, namespaces at the end; absent ones are fine.
+
+        Args:
+            objects: objects, names like `deployment/litellm`, or the path of a folder of manifests.
+            namespace: where they are when they do not say so themselves.
+            wait: come back only when all of them are gone.
+            timeout: seconds to wait.
+
+        Raises:
+            TookTooLong: some are still there.
+        """
+        places = self._places(objects, namespace)[::-1]
+        places.sort(key=lambda place: place.kind.name == "Namespace")
+        changes = Table(Change)
+        for place in places:
+            there = self._api.delete(place, foreground=wait)
+            changes.append(_change(place, "deleted" if there else "absent"))
+        if wait:
+            waiting.until_gone(self._api, places, timeout)
+        return changes
+
+    # Wait
+
+    def wait_ready(
+        self,
+        objects: Targets,
+        timeout: float = 300,
+        progress: Callable[[str], object] | None = None,
+        namespace: str | None = None,
+    ) -> None:
+        """Wait until objects are ready: Deployments, StatefulSets, InferenceServices and Pods; others must exist.
+
+        Args:
+            objects: objects, names like `deployment/litellm`, or the path of a folder of manifests.
+            timeout: seconds to wait for all of them.
+            progress: called with a line whenever an object gets on, e.g. `print`.
+            namespace: where they are when they do not say so themselves.
+
+        Raises:
+            TookTooLong: some are not ready; why says what their conditions, events and logs tell.
+        """
+        waiting.until_ready(self._api, self._places(objects, namespace), timeout, progress)
+
+    def wait_gone(self, objects: Targets, timeout: float = 120, namespace: str | None = None) -> None:
+        """Wait until objects, e.g. `namespace/mine`, are gone.
+
+        Args:
+            objects: as in `wait_ready`.
+            timeout: seconds to wait for all of them.
+            namespace: where they are when they do not say so themselves.
+
+        Raises:
+            TookTooLong: some are still there; why says what holds them.
+        """
+        waiting.until_gone(self._api, self._places(objects, namespace), timeout)
+
+    # Look
+
+    def get(
+        self, kind_name: str, name: str, namespace: str | None = None, api_version: str | None = None
+    ) -> KubeObject:
+        """Return an object as the cluster has it: a dictionary that prints as one line.
+
+        Args:
+            kind_name: e.g. `Deployment`, `deployments` or `deploy`.
+            name: of the object.
+            namespace: where it is.
+            api_version: of a kind that is not among the lab's.
+        """
+        return self._api.get(self._api.placed(Ref(kind(kind_name, api_version), name, namespace or "")))
+
+    def list(
+        self,
+        kind_name: str,
+        namespace: str | None = None,
+        *,
+        selector: str | None = None,
+        fields: str | None = None,
+        api_version: str | None = None,
+    ) -> list[KubeObject]:
+        """Return the objects of a kind, by name.
+
+        Args:
+            kind_name: e.g. `Pod`, `pods` or `po`.
+            namespace: where they are; `*` is everywhere.
+            selector: of labels, e.g. `app=litellm`.
+            fields: a field selector, e.g. `metadata.name=litellm`.
+            api_version: of a kind that is not among the lab's.
+        """
+        place = self._api.placed(Ref(kind(kind_name, api_version), "", namespace or ""))
+        return self._api.items(place, selector, fields)
+
+    def pods(self, namespace: str | None = None) -> Table[PodRow]:
+        """Return one row per pod of a namespace, by name."""
+        return pod_rows(self.list("Pod", namespace))
+
+    def logs(
+        self,
+        pod: str,
+        namespace: str | None = None,
+        *,
+        previous: bool = False,
+        tail: int | None = None,
+        container: str | None = None,
+    ) -> Text:
+        """Return what a container has written.
+
+        Args:
+            pod: its name, or a workload like `deployment/litellm`, whose first pod by name is taken.
+            namespace: where it is.
+            previous: of the container's last run, the one before its restart.
+            tail: only so many lines from the end.
+            container: its name; needed where a pod has several.
+        """
+        owner = ref(pod if "/" in pod else f"pod/{pod}", namespace)
+        place = self._api.placed(owner)
+        if place.kind.name != "Pod":
+            place = self._first_pod(place)
+        return diagnosis.log(self._api, place, previous=previous, tail=tail, container=container)
+
+    def events(self, namespace: str | None = None, of: Target | None = None) -> Table[EventRow]:
+        """Return what happened in a namespace, or to one object of it, the oldest first.
+
+        Args:
+            namespace: where.
+            of: an object, or a name like `pod/litellm-0`.
+        """
+        if of is None:
+            return diagnosis.events(self._api, namespace or self.namespace)
+        place = self._api.placed(ref(of, namespace))
+        return diagnosis.events(self._api, place.namespace, place)
+
+    def describe(self, kind_name: str, name: str, namespace: str | None = None, api_version: str | None = None) -> Text:
+        """Return all about an object: what is wanted, how it is, its pods and its events.
+
+        Args:
+            kind_name: e.g. `Deployment`, `deployments` or `deploy`.
+            name: of the object.
+            namespace: where it is.
+            api_version: of a kind that is not among the lab's.
+        """
+        return description.describe(self._api, self.get(kind_name, name, namespace, api_version))
+
+    def permissions(self, rules: Iterable[str] = rights.PROVIDER, namespace: str | None = None) -> Table[Permission]:
+        """Ask the cluster what the user may do; a missing right comes with the command that gives it.
+
+        Args:
+            rules: verb and plural, e.g. `patch deployments.apps`, `get pods/log`; a provider's when left out.
+            namespace: where; `*` is the whole cluster.
+
+        Raises:
+            UsageError: a rule does not look like that.
+        """
+        return rights.permissions(self._api, rules, namespace)
+
+    def whoami(self) -> str:
+        """Return the user's name as the cluster knows it."""
+        return rights.whoami(self._api)
+
+    def _first_pod(self, owner: Ref) -> Ref:
+        pods = diagnosis.pods_of(self._api, self._api.get(owner))
+        if not pods:
+            raise NotFound(f"{owner} has no pod", hint=f"cluster.events(of={f'{owner.kind.name}/{owner.name}'!r})")
+        return Ref(kind("Pod"), pods[0].name, owner.namespace)
+
+    def _places(self, objects: Targets, namespace: str | None) -> list[Ref]:
+        return [self._api.placed(ref(one, namespace)) for one in _each(objects, namespace)]
+
+
+def _each(objects: Targets, namespace: str | None) -> list[Target]:
+    """Return the single objects or names of what was given."""
+    if isinstance(objects, Path):
+        from maas_lab.manifests import render  # only here: the reader of manifests is not needed otherwise
+
+        return render(objects, namespace)
+    given = [objects] if isinstance(objects, Mapping | str) else list(objects)
+    return [one for item in given for one in _unpacked(item)]
+
+
+def _unpacked(item: Target) -> list[Target]:
+    is_list = isinstance(item, Mapping) and item.get("kind") == "List" and isinstance(item.get("items"), list)
+    return item["items"] if is_list else [item]
+
+
+def _change(place: Ref, action: str) -> Change:
+    return Change(place.kind.name, place.name, place.namespace, action)

@@ -1,0 +1,79 @@
+"""Wait for objects of a cluster; when the time is up, say why they are not there yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from maas_lab import wait
+from maas_lab.api import Api
+from maas_lab.diagnosis import diagnose
+from maas_lab.errors import ClusterUnreachable, TookTooLong
+from maas_lab.kinds import Ref
+from maas_lab.readiness import complaints, state
+
+EVERY = 0.5  # seconds
+
+
+def until_ready(api: Api, refs: Iterable[Ref], timeout: float, progress: Callable[[str], object] | None) -> None:
+    """Wait until objects are ready.
+
+    Args:
+        api: of the cluster.
+        refs: the objects.
+        timeout: seconds to wait for all of them.
+        progress: called with a line whenever one gets on.
+
+    Raises:
+        TookTooLong: some are not ready; why says what their conditions, events and logs tell.
+    """
+    waiting = dict.fromkeys(refs, "")
+
+    def all_ready() -> bool:
+        for ref, told in list(waiting.items()):
+            body = api.find(ref)
+            ready, waiting[ref] = state(body) if body else (False, "does not exist yet")
+            if progress and waiting[ref] != told:
+                progress(f"{ref}: {waiting[ref]}")
+            if ready:
+                del waiting[ref]
+        return not waiting
+
+    _until(all_ready, waiting, "become ready", timeout, lambda: diagnose(api, waiting))
+
+
+def until_gone(api: Api, refs: Iterable[Ref], timeout: float) -> None:
+    """Wait until objects are gone.
+
+    Args:
+        api: of the cluster.
+        refs: the objects.
+        timeout: seconds to wait for all of them.
+
+    Raises:
+        TookTooLong: some are still there; why says what holds them.
+    """
+    waiting = dict.fromkeys(refs, "")
+
+    def all_gone() -> bool:
+        for ref in list(waiting):
+            body = api.find(ref)
+            if body is None:
+                del waiting[ref]
+                continue
+            held = [f"finalizer {one}" for one in body["metadata"].get("finalizers") or []]
+            waiting[ref] = "; ".join([*held, *complaints(body)]) or "it is still there"
+        return not waiting
+
+    _until(all_gone, waiting, "go", timeout, lambda: "\n".join(f"{ref}: {held}" for ref, held in waiting.items()))
+
+
+def _until(
+    check: Callable[[], bool], waiting: Iterable[Ref], verb: str, timeout: float, why: Callable[[], str]
+) -> None:
+    try:
+        # A cluster that is busy drops a call now and then.
+        wait.until(check, what="objects", timeout=timeout, every=EVERY, transient=(ClusterUnreachable,))
+    except TookTooLong as error:
+        what = f"waited {timeout:g} s for {', '.join(map(str, waiting))} to {verb}"
+        hint = "`cluster.describe(kind, name)` shows an object in full; `timeout=` gives it more time"
+        raise TookTooLong(what, error.why or why(), hint) from None
