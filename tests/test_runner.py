@@ -219,7 +219,7 @@ raise NotDoneYet('Exercise 3.2: `key` is still `...`', 'why', 'do\\nthis')"""
 def test_a_check_that_stops_names_its_exercise_and_its_hint(book, tmp_path):
     path = book("03_x", prose("**Exercise 3.1** a"), code("1"), prose("**Exercise 3.2** b"), code("2"), code(CHECK))
     [result] = runner.run([path], tmp_path / "out")
-    lines = ["NotDoneYet: Exercise 3.2: `key` is still `...`", "  why: why", "  try: do", "this"]
+    lines = ["NotDoneYet: Exercise 3.2: `key` is still `...`", "  why: why", "  try: do", "       this"]
     assert result.failure == runner.Failure(3, "NotDoneYet", lines, "do\nthis", "Exercise 3.2")
 
 
