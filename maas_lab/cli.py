@@ -112,8 +112,6 @@ def run(
     ] = None,
 ) -> None:
     """Execute the solutions and report what failed."""
-    # jsonschema builds a grammar of addresses when it is imported: a second, and no notebook's schema needs it.
-    sys.modules.setdefault("rfc3987_syntax", None)
     from maas_lab import runner
 
     notebooks = runner.solutions_for(ROOT, lessons or [])
@@ -185,6 +183,8 @@ def joined(arguments: list[str]) -> list[str]:
 def main() -> None:
     """Run the command: exit code 0, 1 for a failure, 2 for wrong use, 130 for Ctrl-C."""
     settings.never_proxy_loopback()
+    # jsonschema builds a grammar of addresses when it is imported: a second, and no notebook's schema needs it.
+    sys.modules.setdefault("rfc3987_syntax", None)
     errors = Console(stderr=True, highlight=False, soft_wrap=True)
     arguments = sys.argv[1:]
     try:

@@ -105,7 +105,9 @@ class expect:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: TracebackType | None) -> bool:
         if error is None:
-            raise NotQuite(f"expected {self._names}, but nothing was refused")
+            raise NotQuite(
+                f"expected {self._names}, but nothing was refused", hint="look at what the call in this block returns"
+            )
         if isinstance(error, (openai.APIError, *_TRANSPORT)):
             error = classify(error)
         if not isinstance(error, LabError):
@@ -211,7 +213,11 @@ def _streamed(client: openai.OpenAI, asked: dict[str, Any]) -> dict[str, Any]:
 
 def _usage(usage: Any) -> dict[str, int]:
     if usage is None:
-        raise GatewayError("the answer has no usage", "without it nobody can bill or check this call")
+        raise GatewayError(
+            "the answer has no usage",
+            "without it nobody can bill or check this call",
+            "call again; `./lab logs gateway`",
+        )
     names = ("prompt_tokens", "completion_tokens", "total_tokens")
     return {name: getattr(usage, name) for name in names}
 

@@ -105,7 +105,7 @@ class Connection:
         """
         try:
             found = self._discovered().resources
-            return self._safely(lambda: found.get(api_version=kind.api_version, kind=kind.name))
+            return self._discovering(lambda: found.get(api_version=kind.api_version, kind=kind.name))
         except (ResourceNotFoundError, ResourceNotUniqueError):
             what = f"the cluster does not serve the kind {kind.name} of {kind.api_version}"
             raise NotFound(what, hint="check apiVersion and kind; is the operator that brings it installed?") from None
@@ -148,8 +148,15 @@ class Connection:
 
     def _discovered(self) -> _Client:
         if self._dynamic is None:
-            self._dynamic = self._safely(lambda: _Client(self._client, self._timeout))
+            self._dynamic = self._discovering(lambda: _Client(self._client, self._timeout))
         return self._dynamic
+
+    def _discovering(self, call: Any) -> Any:
+        try:
+            return self._safely(call)
+        except (ValueError, AttributeError, KeyError, TypeError):
+            # The library read something that is not the Kubernetes API's, e.g. a login page.
+            raise refusal(Status(0, "", "", ())) from None
 
     def _safely(self, call: Any, subject: str = "this call", secrets: Iterable[str] = ()) -> Any:
         # The library's errors hold whole answers, and so perhaps a secret: they are not chained to ours.
@@ -159,9 +166,6 @@ class Connection:
             raise refusal(Status.read(error.status, error.body, [*secrets, *self._tokens()]), subject) from None
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise unreachable(error, self.server) from None
-        except (ValueError, AttributeError, KeyError, TypeError):
-            # The library's discovery read something that is not the Kubernetes API's, e.g. a login page.
-            raise refusal(Status(0, "", "", ()), subject) from None
 
     def _tokens(self) -> list[str]:
         keys = self._client.configuration.api_key

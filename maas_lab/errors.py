@@ -32,6 +32,8 @@ Only expected failures derive from LabError; a bug keeps its own type and its tr
 
 from __future__ import annotations
 
+_BELOW = "\n" + " " * len("  why: ")
+
 
 class LabError(Exception):
     """An expected failure: shown in a notebook and on the command line without a traceback.
@@ -53,8 +55,13 @@ class LabError(Exception):
         told = [f"{type(self).__name__}: {self.what}"]
         for label, text in (("why", self.why), ("try", self.hint)):
             # What has several lines, e.g. all causes of a refusal, stays below its first one.
-            told += [f"  {label}: " + text.replace("\n", "\n       ")] if text else []
+            told += [f"  {label}: " + text.replace("\n", _BELOW)] if text else []
         return "\n".join(told).split("\n")
+
+    @staticmethod
+    def hint_of(text: str) -> str:
+        """Return the hint in a message that `lines` made; empty when it has none."""
+        return text.partition("\n  try: ")[2].replace(_BELOW, "\n").strip()
 
     def _render_traceback_(self) -> list[str]:
         """Show these lines instead of a traceback (IPython, papermill and nbclient honour this)."""

@@ -45,7 +45,7 @@ def _value(name: str, given: Any, one: Mapping[str, str]) -> Any:
     kind = one["inferred_type_name"]
     if kind not in _READERS:
         why = f"it is declared as {kind}, and only {', '.join(_READERS)} can be set from outside"
-        raise UsageError(f"`{name}` cannot be set", why)
+        raise UsageError(f"`{name}` cannot be set", why, f"leave `-p {name}` out, or change the lesson's own line")
     reader, wanted = _READERS[kind]
     try:
         return reader(str(given))

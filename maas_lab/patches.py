@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from maas_lab.errors import ManifestError
-from maas_lab.transformers import DEFAULT_NAMESPACE, Resource
+from maas_lab.transformers import DEFAULT_NAMESPACE, Resource, members
 
 # Lists whose entries are told apart by a key, in Kubernetes' own kinds. In custom kinds a list is replaced as a whole.
 MERGE_KEYS = {
@@ -35,7 +35,8 @@ def apply(patch: dict[str, Any], documents: list[Any], resources: list[Resource]
     for document in documents:
         if isinstance(document, list):
             if target is None:
-                raise ManifestError(f"{file}: {told} has no `target`", "a list of operations names no object itself")
+                why = "a list of operations names no object itself"
+                raise ManifestError(f"{file}: {told} has no `target`", why, "add `target:` with kind and name")
             for one in _selected(target, resources):
                 _operate(one, document, f"{file}: {told} on {one}")
         elif isinstance(document, dict) and isinstance(document.get("metadata") or {}, dict):
@@ -43,7 +44,8 @@ def apply(patch: dict[str, Any], documents: list[Any], resources: list[Resource]
             for one in matched:
                 _merge_into(one, document, f"{file}: {told} on {one}")
         else:
-            raise ManifestError(f"{file}: {told} is neither an object nor a list of operations")
+            hint = "write a piece of the object, or a list of op, path and value"
+            raise ManifestError(f"{file}: {told} is neither an object nor a list of operations", hint=hint)
 
 
 def _selected(target: dict[str, str], resources: list[Resource]) -> list[Resource]:
@@ -73,7 +75,7 @@ def _named(document: dict[str, Any], resources: list[Resource], file: Path, told
 
 
 def _merge_into(one: Resource, document: dict[str, Any], where: str) -> None:
-    if directives := sorted(_directives(document)):
+    if directives := sorted(name for name, _ in members(document) if name.startswith("$")):
         raise ManifestError(f"{where}: `{directives[0]}` is not supported", hint="write `name: null` to remove a field")
     namespace, name = one.metadata.get("namespace"), one.metadata["name"]
     keyed = one.group in BUILT_IN
@@ -85,15 +87,6 @@ def _merge_into(one: Resource, document: dict[str, Any], where: str) -> None:
     one.metadata["name"] = name
     if namespace:
         one.metadata["namespace"] = namespace
-
-
-def _directives(value: Any) -> set[str]:
-    """Find the `$patch` and its kin, which this renderer does not know."""
-    if isinstance(value, list):
-        return set().union(*map(_directives, value))
-    if isinstance(value, dict):
-        return {name for name in value if name.startswith("$")}.union(*map(_directives, value.values()))
-    return set()
 
 
 def _merged(base: Any, patch: dict[str, Any], keyed: bool) -> dict[str, Any]:

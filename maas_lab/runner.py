@@ -11,10 +11,9 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from textwrap import dedent
 from typing import TYPE_CHECKING, Any
 
-from maas_lab.errors import UsageError
+from maas_lab.errors import LabError, UsageError
 from maas_lab.parameters import Declared, refuse_unknown, values
 
 if TYPE_CHECKING:
@@ -244,7 +243,7 @@ def _failure(stop: Stop) -> Failure:
     text = "\n".join(stop.traceback)
     if not text.startswith(f"{stop.ename}:"):  # a LabError renders itself; of forty lines of traceback one counts
         text = f"{stop.ename}: {stop.evalue}"
-    hint = dedent(" " * 7 + text.partition("\n  try: ")[2]).strip() or HINTS.get(stop.ename, "")
+    hint = LabError.hint_of(text) or HINTS.get(stop.ename, "")
     named = _EXERCISE.search(text)
     exercise = named[0] if named else _exercise_above(stop)
     number = sum(cell.cell_type == "code" and bool(cell.source.strip()) for cell in stop.cells)

@@ -37,7 +37,7 @@ def run(argv: Sequence[str], *, stdin: str = "", timeout: float = 60) -> Finishe
         hint = f"install `{argv[0]}` with this machine's package manager"
         raise EnvironmentFault(f"`{argv[0]}` is not installed here", hint=hint) from error
     except subprocess.TimeoutExpired as error:
-        raise TookTooLong(f"`{argv[0]}` did not end within {timeout:g} s") from error
+        raise TookTooLong(f"`{argv[0]}` did not end within {timeout:g} s", hint="give it a longer `timeout`") from error
     return Finished(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
 
 

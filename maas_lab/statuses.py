@@ -133,7 +133,8 @@ def _right(status: Status, subject: str) -> ClusterError | None:
         return status.to(Rejected, f"{subject} came too late", status.message, hint, [status.message])
     found = _RIGHT.search(status.message)
     if not found:
-        return status.to(NotAllowed, f"the cluster does not allow {subject}", status.message)
+        hint = "`cluster.permissions()` shows what you may do, and whom to ask for what"
+        return status.to(NotAllowed, f"the cluster does not allow {subject}", status.message, hint)
     kind = found["resource"] + (f".{found['group']}" if found["group"] else "")
     where = f"in the namespace `{found['namespace']}`" if found["namespace"] else "in the whole cluster"
     hint = f"ask for the right: {grant(found['verb'], found['resource'], found['user'], found['namespace'])}"

@@ -65,7 +65,7 @@ def drive(call: Callable[[str], dict[str, Any]], prompts: Sequence[str], *, conc
     if isinstance(prompts, str):
         raise UsageError("`prompts` is one text", "many calls take a list", "put it in brackets: [prompt]")
     if concurrency < 1:
-        raise UsageError("`concurrency` is the number of calls at a time, at least 1")
+        raise UsageError("`concurrency` is the number of calls at a time, at least 1", hint="e.g. concurrency=4")
     prompts = list(prompts)
     with _threads(concurrency) as pool:
         calls = [pool.submit(call, prompt) for prompt in prompts]

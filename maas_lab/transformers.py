@@ -139,16 +139,22 @@ def set_images(resources: list[Resource], images: list[dict[str, Any]], file: Pa
                     container["image"] = _renamed(container["image"], image)
 
 
-def _containers(value: Any) -> Iterator[dict[str, Any]]:
-    """Find the containers in an object, wherever they are."""
+def members(value: Any) -> Iterator[tuple[str, Any]]:
+    """Find every named value in an object, however deep it lies."""
     if isinstance(value, list):
         for entry in value:
-            yield from _containers(entry)
+            yield from members(entry)
     elif isinstance(value, dict):
         for name, entry in value.items():
-            if name in ("containers", "initContainers") and isinstance(entry, list):
-                yield from (one for one in entry if isinstance(one, dict))
-            yield from _containers(entry)
+            yield name, entry
+            yield from members(entry)
+
+
+def _containers(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Find the containers in an object."""
+    for name, entry in members(body):
+        if name in ("containers", "initContainers") and isinstance(entry, list):
+            yield from (one for one in entry if isinstance(one, dict))
 
 
 def _renamed(reference: str, image: dict[str, str]) -> str:
@@ -175,7 +181,8 @@ def config_map(generator: dict[str, Any], path: Callable[[str], Path], file: Pat
     data: dict[str, str] = {}
     for key, value, source in _pairs(generator, path):
         if not re.fullmatch(r"[-._a-zA-Z0-9]+", key):
-            raise ManifestError(f"{source}: `{key}` cannot be a key", "letters, digits, `-`, `_` and `.` only")
+            hint = "use letters, digits, `-`, `_` and `.` only"
+            raise ManifestError(f"{source}: `{key}` cannot be a key", hint=hint)
         if key in data:
             raise ManifestError(f"{source}: the key `{key}` is there twice", hint="take one of them out")
         data[key] = value
@@ -222,16 +229,11 @@ def add_hashes(resources: list[Resource]) -> None:
                 reference["name"] = renamed.get(key, reference.get("name"))
 
 
-def _references(value: Any) -> Iterator[dict[str, Any]]:
+def _references(spec: Any) -> Iterator[dict[str, Any]]:
     """Find where a pod refers to ConfigMaps: `envFrom`, `env`, volumes."""
-    if isinstance(value, list):
-        for entry in value:
-            yield from _references(entry)
-    elif isinstance(value, dict):
-        for name, entry in value.items():
-            if name in ("configMapRef", "configMapKeyRef", "configMap") and isinstance(entry, dict):
-                yield entry
-            yield from _references(entry)
+    for name, entry in members(spec):
+        if name in ("configMapRef", "configMapKeyRef", "configMap") and isinstance(entry, dict):
+            yield entry
 
 
 def _hash(body: dict[str, Any]) -> str:

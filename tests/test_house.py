@@ -107,6 +107,17 @@ def test_no_failure_is_swallowed():
     assert hidden == []
 
 
+def test_every_error_says_what_to_do():
+    kinds = {node.name for node in ast.walk(MODULES["errors.py"]) if isinstance(node, ast.ClassDef)}
+
+    def silent(node):
+        name = node.func.id if isinstance(node.func, ast.Name) else ""
+        return name in kinds and len(node.args) < 3 and not any(one.arg == "hint" for one in node.keywords)
+
+    calls = [(name, node) for name, tree in MODULES.items() for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    assert [f"{name}:{node.lineno}" for name, node in calls if silent(node)] == []
+
+
 @pytest.mark.parametrize("tool", [["ruff", "check"], ["ruff", "format", "--check"], ["codespell_lib"]], ids=" ".join)
 def test_the_linters_are_content(tool):
     done = subprocess.run([sys.executable, "-m", *tool], cwd=ROOT, capture_output=True, text=True, check=False)
