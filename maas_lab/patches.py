@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from maas_lab.errors import ManifestError
+from maas_lab.jsonpatch import CannotApply, Document
 from maas_lab.transformers import DEFAULT_NAMESPACE, Resource, members
 
 # Lists whose entries are told apart by a key, in Kubernetes' own kinds. In custom kinds a list is replaced as a whole.
@@ -141,7 +142,7 @@ def _merged_list(base: list[Any], patch: list[Any], key: str, keyed: bool) -> li
 
 
 def _operate(one: Resource, operations: list[Any], where: str) -> None:
-    one.body = copy.deepcopy(one.body)
+    document = Document(one.body)
     for operation in operations:
         if not isinstance(operation, dict) or not isinstance(operation.get("path"), str):
             raise ManifestError(f"{where}: an operation without `path`", hint="write op, path and value")
@@ -150,35 +151,11 @@ def _operate(one: Resource, operations: list[Any], where: str) -> None:
             raise ManifestError(f"{where}: `op: {op}` is not supported", hint="known: add, replace, remove, test")
         if op != "remove" and "value" not in operation:
             raise ManifestError(f"{where}: `{op} {path}` has no `value`", hint="add `value:`")
-        steps = [step.replace("~1", "/").replace("~0", "~") for step in path.split("/")[1:]]
         try:
-            _do(op, one.body, steps, copy.deepcopy(operation.get("value")))
-        except (KeyError, IndexError, ValueError, TypeError) as error:
+            if not path:
+                raise CannotApply("that is the whole object: patch its fields")
+            document.operate(operation, makes=True)
+        except CannotApply as error:
             hint = "print the object with kubectl kustomize, or without this patch, and follow the path"
-            raise ManifestError(f"{where}: `{op} {path}` does not fit", f"stopped at {error}", hint) from error
-
-
-def _do(op: str, body: Any, steps: list[str], value: Any) -> None:
-    """Do one operation; KeyError, IndexError, ValueError or TypeError when the path leads nowhere."""
-    if not steps:
-        raise ValueError("the whole object: patch its fields")
-    for step in steps[:-1]:
-        body = body[int(step)] if isinstance(body, list) else body[step]
-    last: Any = steps[-1]
-    if isinstance(body, list):
-        last = len(body) if last == "-" else int(last)
-        if op == "add":
-            if not 0 <= last <= len(body):
-                raise IndexError(last)
-            body.insert(last, value)
-            return
-    if op == "replace" and isinstance(body, dict):
-        op = "add"  # as kustomize does it: a field that is not there is made
-    if op != "add":
-        held = body[last]
-        if op == "test" and held != value:
-            raise ValueError(f"the value {held!r}")
-    if op == "remove":
-        del body[last]
-    elif op != "test":
-        body[last] = value
+            raise ManifestError(f"{where}: `{op} {path}` does not fit", str(error), hint) from error
+    one.body = document.content

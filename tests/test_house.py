@@ -27,7 +27,7 @@ ALONE = {
 }
 PURE = {
     *("plots.py", "rows.py", "refusals.py", "errors.py", "keys.py"),
-    *("manifests.py", "kustomization.py", "transformers.py", "patches.py", "yamlfile.py"),
+    *("manifests.py", "kustomization.py", "transformers.py", "patches.py", "yamlfile.py", "jsonpatch.py"),
     *("statuses.py", "kinds.py", "objects.py", "readiness.py", "tables.py"),
 }
 NETWORK = {

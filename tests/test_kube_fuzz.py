@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from maas_lab.jsonpatch import same
 from maas_lab.local.kube import apply, kinds, patch, validation
 from maas_lab.local.kube.status import ApiError, invalid
 
@@ -116,6 +117,6 @@ def test_what_is_sent_is_what_is_stored(schemas, name):
             for index, one in enumerate(sent):
                 check(one, kept[index], f"{path}[{index}]")
         elif not (".resources." in path and isinstance(kept, str)):
-            assert patch.same(sent, kept), path
+            assert same(sent, kept), path
 
     check({key: one for key, one in FIRST[name].items() if key != "status"}, found, "")

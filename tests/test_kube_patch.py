@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from maas_lab.jsonpatch import same
 from maas_lab.local.kube import patch
 from maas_lab.local.kube.status import ApiError
 
@@ -172,7 +173,7 @@ def difference(old, new):
     change = {name: None for name in old if name not in new}
     for name, value in new.items():
         both = isinstance(value, dict) and isinstance(old.get(name), dict)
-        if both or name not in old or not patch.same(old[name], value):
+        if both or name not in old or not same(old[name], value):
             change[name] = difference(old[name], value) if both else value
     return change
 

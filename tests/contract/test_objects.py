@@ -143,6 +143,8 @@ def test_a_field_that_is_given_twice_is_refused(space):
     answer = space.api.post(path, content=text, headers=headers, params=query)
     message = 'Deployment in version "v1" cannot be handled as a Deployment: strict decoding error: duplicate field '
     refused(answer, 400, "BadRequest", f'{message}"spec.replicas"')
+    warned = space.api.post(path, content=text, headers=headers, params={**query, "fieldValidation": "Warn"})
+    assert (warned.status_code, warned.headers["warning"].count("duplicate field")) == (201, 1)
 
 
 def test_an_update_needs_the_latest_state(space):

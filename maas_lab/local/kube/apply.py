@@ -127,15 +127,6 @@ def track(
     return managers.write(new, _updated(node, kind, live, new, owners, owner))
 
 
-def unchanged(before: Object, after: Object) -> bool:
-    """Tell whether two states differ in nothing but the times of their managedFields: then nothing is stored."""
-    if managers.bare(before) != managers.bare(after):
-        return False
-    entries = [obj.get("metadata", {}).get("managedFields") or [] for obj in (before, after)]
-    timeless = [[{**entry, "time": ""} for entry in told] for told in entries]
-    return sorted(timeless[0], key=json.dumps) == sorted(timeless[1], key=json.dumps)
-
-
 def _known(before: Object | None, after: Object) -> Owners:
     told = after.get("metadata", {}).get("managedFields")
     if told == [{}]:

@@ -95,19 +95,6 @@ def check_size(body: bytes) -> None:
         raise too_large(f"Request entity too large: limit is {LIMIT}")
 
 
-def duplicates(value: Any, path: str = "") -> list[str]:
-    """Return the paths of members that a JSON body names twice."""
-    found = []
-    if isinstance(value, dict):
-        found += [f"{path}{name}" for name in getattr(value, "twice", ())]
-        for name, member in value.items():
-            found += duplicates(member, f"{path}{name}.")
-    elif isinstance(value, list):
-        for index, member in enumerate(value):
-            found += duplicates(member, f"{path.removesuffix('.')}[{index}].")
-    return found
-
-
 def unrecognized(kind: Kind, why: str, body: bytes) -> ApiError:
     """Say that a body is no object."""
     shown = body.decode(errors="replace")[:200] if body else "<empty>"

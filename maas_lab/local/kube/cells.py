@@ -41,14 +41,20 @@ def duration(seconds: int) -> str:
     return _two(years, "y", days % 365, "d") if years < 8 else f"{years}y"
 
 
+def value(obj: Object, path: str) -> Any:
+    """Return the value at a path, None where there is none."""
+    found: Any = obj
+    for part in path.split("."):
+        found = found.get(part) if isinstance(found, dict) else None
+    return found
+
+
 def at(path: str, missing: Any = "") -> Callable[[Object], Any]:
     """Return a cell that shows the value at a path."""
 
     def cell(obj: Object) -> Any:
-        value: Any = obj
-        for part in path.split("."):
-            value = value.get(part) if isinstance(value, dict) else None
-        return missing if value is None else value
+        found = value(obj, path)
+        return missing if found is None else found
 
     return cell
 
@@ -205,10 +211,10 @@ def first(path: str, name: str) -> Callable[[Object], Any]:
     return cell
 
 
-def traffic(name: str, value: Any, wanted: str) -> Callable[[Object], Any]:
+def traffic(name: str, told: Any, wanted: str) -> Callable[[Object], Any]:
     """Return a cell that shows what share of the traffic, or which revision, a predictor has."""
     rows = at("status.components.predictor.traffic", [])
-    return lambda obj: next((one.get(wanted) for one in rows(obj) if one.get(name) == value), None)
+    return lambda obj: next((one.get(wanted) for one in rows(obj) if one.get(name) == told), None)
 
 
 def admitted(obj: Object) -> Any:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import UTC, datetime
 
 from maas_lab.local.kube import deletion
 from maas_lab.local.kube.kinds import KINDS, Kind
@@ -16,6 +15,7 @@ from maas_lab.local.kube.lifecycle import NAMESPACE, Objects, Target
 from maas_lab.local.kube.status import ApiError
 from maas_lab.local.kube.store import DELETED, Change, Key, Object
 from maas_lab.local.kube.strategy import PVC_PROTECTION
+from maas_lab.local.kube.texts import now
 
 STORED = {kind.resource: kind for kind in KINDS if kind.stored}
 BACKGROUND = deletion.DeleteOptions(policy="Background")
@@ -166,7 +166,7 @@ class Collector:
             return
         if not (namespace.get("spec") or {}).get("finalizers"):
             return
-        at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        at = now()
         conditions = [
             {"type": type_, "status": "False", "lastTransitionTime": at, "reason": reason, "message": message}
             for type_, reason, message in EMPTIED

@@ -12,6 +12,7 @@ from maas_lab.local.kube.lifecycle import Objects, Target
 from maas_lab.local.kube.selectors import Test
 from maas_lab.local.kube.status import Cause, bad_request, invalid_named, precondition, success
 from maas_lab.local.kube.store import Object
+from maas_lab.local.kube.texts import stamp
 
 ORPHAN, FOREGROUND = "orphan", "foregroundDeletion"
 POLICIES = {"Orphan": ORPHAN, "Foreground": FOREGROUND, "Background": None}
@@ -161,4 +162,4 @@ def _ended(kind: Kind, obj: Object) -> Object:
 
 
 def _in(seconds: int) -> str:
-    return (datetime.now(UTC) + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return stamp(datetime.now(UTC) + timedelta(seconds=seconds))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from maas_lab.local.kube.kinds import KINDS, Kind
+from maas_lab.local.kube.kinds import KINDS, Kind, part_verbs
 
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 VERSION = {
@@ -19,7 +19,6 @@ VERSION = {
     "compiler": "",
     "platform": "linux/amd64",
 }
-PART_VERBS = {"log": ["get"], "token": ["create"]}
 PART_KINDS = {"scale": ("autoscaling", "v1", "Scale"), "token": ("authentication.k8s.io", "v1", "TokenRequest")}
 
 
@@ -102,7 +101,7 @@ def _rows(kind: Kind) -> list[dict[str, Any]]:
             group, version, named = PART_KINDS[part]
             below.update(group=group, version=version, kind=named)
         below.setdefault("kind", kind.kind)
-        rows.append({**below, "verbs": PART_VERBS.get(part, ["get", "patch", "update"])})
+        rows.append({**below, "verbs": list(part_verbs(part))})
     return rows
 
 
@@ -136,5 +135,4 @@ def _discovered(kind: Kind) -> dict[str, Any]:
 def _part(kind: Kind, part: str, own: dict[str, str]) -> dict[str, Any]:
     group, version, named = PART_KINDS.get(part, (own["group"], own["version"], kind.kind))
     response = {"group": group, "version": version, "kind": named}
-    verbs = PART_VERBS.get(part, ["get", "patch", "update"])
-    return {"subresource": part, "responseKind": response, "verbs": verbs}
+    return {"subresource": part, "responseKind": response, "verbs": list(part_verbs(part))}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from maas_lab.local.kube.kinds import Kind
-from maas_lab.local.kube.status import Cause, conflict, invalid
+from maas_lab.local.kube.status import conflict
 from maas_lab.local.kube.store import Object
 
 SYSTEM = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "selfLink")
@@ -27,20 +27,6 @@ def with_system_fields(old: Object, new: Object) -> Object:
     metadata = {name: value for name, value in new["metadata"].items() if name not in (*SYSTEM, "resourceVersion")}
     kept = {name: old["metadata"][name] for name in (*SYSTEM, "resourceVersion") if name in old["metadata"]}
     return {**new, "metadata": {**metadata, **kept}}
-
-
-def check_finalizers(kind: Kind, old: Object, new: Object) -> None:
-    """Refuse new finalizers on an object that is being deleted."""
-    if not old["metadata"].get("deletionTimestamp"):
-        return
-    had = old["metadata"].get("finalizers") or []
-    added = [one for one in new["metadata"].get("finalizers") or [] if one not in had]
-    if added:
-        listed = ", ".join(f'"{one}"' for one in added)
-        told = "no new finalizers can be added if the object is being deleted, found new finalizers "
-        told += f"[]string{{{listed}}}"
-        cause = Cause("metadata.finalizers", "FieldValueForbidden", f"Forbidden: {told}")
-        raise invalid(kind, new["metadata"]["name"], [cause, cause])
 
 
 def same(old: Object, new: Object) -> bool:

@@ -209,17 +209,13 @@ def respond(told: Any, form: tables.Form, code: int = 200, warnings: tuple[str, 
     """Return a response with an object or with JSON text."""
     text, media = told if isinstance(told, bytes) else dump(told), bodies.JSON
     if form.yaml:
-        text, media = yaml.safe_dump(_loaded(text), allow_unicode=True).encode(), bodies.YAML
+        text, media = yaml.safe_dump(bodies.parse_json(text), allow_unicode=True).encode(), bodies.YAML
     response = Response(text, code, media_type=media, headers={"cache-control": "no-cache, private"})
     for warning in warnings:
         escaped = warning.replace("\\", "\\\\").replace('"', '\\"')
         plain = "".join(one if one.isprintable() and one.isascii() else " " for one in escaped)
         response.headers.append("warning", f'299 - "{plain}"')
     return response
-
-
-def _loaded(text: bytes) -> Any:
-    return bodies.parse_json(text)
 
 
 def _patch_body(how: str, body: bytes) -> Any:

@@ -9,6 +9,12 @@ ALL = ("create", "delete", "deletecollection", "get", "list", "patch", "update",
 CUSTOM = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
 READ = ("get", "list", "watch")
 STATUS = "status"
+_OF_PARTS = {"log": ("get",), "token": ("create",)}
+
+
+def part_verbs(part: str) -> tuple[str, ...]:
+    """Return what may be done with a subresource."""
+    return _OF_PARTS.get(part, ("get", "patch", "update"))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ import secrets
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any
 
 from maas_lab.local.kube import bodies, guards, strategy
@@ -26,14 +25,9 @@ from maas_lab.local.kube.status import (
     not_found,
 )
 from maas_lab.local.kube.store import Object, Store
+from maas_lab.local.kube.texts import ALPHABET, now
 
 NAMESPACE = of("v1", "Namespace")
-SUFFIX = "bcdfghjklmnpqrstvwxz2456789"  # no vowels: no words by chance
-
-
-def now() -> str:
-    """Return the time as objects carry it."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @dataclass(frozen=True)
@@ -144,7 +138,8 @@ class Objects:
         Raises:
             ApiError: fields are owned by others, or the result is not valid.
         """
-        bodies.check_type(target.kind, config) if target.part != "scale" else None
+        if target.part != "scale":
+            bodies.check_type(target.kind, config)
         metadata = config.setdefault("metadata", {})
         if metadata is None or not isinstance(metadata, dict):
             raise bad_request("metadata must be an object")
@@ -187,13 +182,8 @@ class Objects:
 
     def _decoded(self, kind: Kind, body: Object, options: WriteOptions) -> tuple[Object, tuple[str, ...]]:
         bodies.check_type(kind, body)
-        twice = tuple(f'duplicate field "{path}"' for path in bodies.duplicates(body))
-        if twice and options.field_validation == "Strict":
-            prefix = f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}'
-            raise bad_request(f"{prefix}: strict decoding error: {', '.join(twice)}")
         obj, warnings = self.rules.decode(kind, body, options.field_validation)
-        told = () if options.field_validation == "Ignore" else (*twice, *warnings)
-        return {"kind": kind.kind, "apiVersion": kind.api_version, **obj}, told
+        return {"kind": kind.kind, "apiVersion": kind.api_version, **obj}, tuple(warnings)
 
     def _place(self, target: Target, obj: Object) -> Object:
         """Make name and namespace of an object those of its path, and return its metadata."""
@@ -241,7 +231,6 @@ class Objects:
         new = strategy.prepare_update(kind, old, guards.with_system_fields(old, new), target.part)
         if target.part != "status":
             new = self.rules.validate(kind, self.rules.defaulted(kind, new), old)
-        guards.check_finalizers(kind, old, new)
         if track:
             new = self.rules.tracked(kind, old, new, options.manager, target.part, now())
         if guards.same(old, new):
@@ -275,7 +264,7 @@ def _named(kind: Kind, obj: Object) -> Object:
     """Return a new object with the name, number and time that it is created with."""
     metadata = {name: value for name, value in obj["metadata"].items() if name not in guards.SYSTEM}
     if prefix := metadata.get("generateName", ""):
-        metadata.setdefault("name", prefix[:58] + "".join(secrets.choice(SUFFIX) for _ in range(5)))
+        metadata.setdefault("name", prefix[:58] + "".join(secrets.choice(ALPHABET) for _ in range(5)))
     metadata.update(uid=str(uuid.uuid4()), creationTimestamp=now())
     if strategy.has_generation(kind):
         metadata["generation"] = 1

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
+from maas_lab.jsonpatch import CannotApply, Document
 from maas_lab.local.kube.kinds import Kind
 from maas_lab.local.kube.schema import Node, Schemas
 from maas_lab.local.kube.status import ApiError, bad_request
@@ -14,10 +15,6 @@ MOST_OPERATIONS = 10_000
 _REPLACE, _DELETE, _MERGE = "replace", "delete", "merge"
 _DIRECTIVE, _RETAIN = "$patch", "$retainKeys"
 _ORDER, _REMOVE = "$setElementOrder/", "$deleteFromPrimitiveList/"
-
-
-class _CannotApply(Exception):
-    """A JSON patch operation finds nothing at its path, or a test fails."""
 
 
 def json_patch(obj: Any, operations: Any) -> Any:
@@ -31,101 +28,13 @@ def json_patch(obj: Any, operations: Any) -> Any:
     if len(operations) > MOST_OPERATIONS:
         message = f"The allowed maximum operations in a JSON patch is {MOST_OPERATIONS}, got {len(operations)}"
         raise ApiError(413, "RequestEntityTooLarge", message, {})
-    found = {"": copy.deepcopy(obj)}
+    document = Document(obj)
     try:
         for operation in operations:
-            _operate(found, operation)
-    except _CannotApply as error:
+            document.operate(operation)
+    except CannotApply as error:
         raise ApiError(422, "Invalid", "the server rejected our request due to an error in our request", {}) from error
-    return found[""]
-
-
-def _operate(document: dict[str, Any], operation: dict[str, Any]) -> None:
-    path = _pointer(operation.get("path"))
-    name = operation.get("op")
-    if name in ("add", "replace", "test") and "value" not in operation:
-        raise _CannotApply(f"{name} needs a value")
-    if name in ("move", "copy"):
-        start = _pointer(operation.get("from"))
-        value = copy.deepcopy(_get(document, start))
-        if name == "move":
-            if path[: len(start)] == start and path != start:
-                raise _CannotApply("a value cannot be moved into itself")
-            _remove(document, start)
-        _add(document, path, value)
-    elif name == "add":
-        _add(document, path, copy.deepcopy(operation["value"]))
-    elif name == "remove":
-        _remove(document, path)
-    elif name == "replace":
-        _get(document, path)
-        _set(document, path, copy.deepcopy(operation["value"]))
-    elif name == "test":
-        if not same(_get(document, path, or_none=True), operation["value"]):
-            raise _CannotApply("the test fails")
-    else:
-        raise _CannotApply(f"there is no operation {name}")
-
-
-def same(one: Any, other: Any) -> bool:
-    """Tell whether two JSON values are equal; unlike in Python, true is not 1."""
-    if isinstance(one, bool) or isinstance(other, bool):
-        return one is other
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(same(one[name], other[name]) for name in one)
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(same, one, other))
-    return one == other
-
-
-def _pointer(text: Any) -> list[str]:
-    """Split a JSON pointer; the first part is the document itself."""
-    if not isinstance(text, str) or (text and not text.startswith("/")):
-        raise _CannotApply("a path begins with /")
-    return [""] + [part.replace("~1", "/").replace("~0", "~") for part in text.split("/")[1:]]
-
-
-def _get(document: dict[str, Any], path: list[str], *, or_none: bool = False) -> Any:
-    here: Any = document
-    for depth, part in enumerate(path):
-        try:
-            here = here[_index(here, part)] if isinstance(here, list) else here[part]
-        except (KeyError, IndexError, TypeError) as error:
-            if or_none and isinstance(error, KeyError) and depth == len(path) - 1:
-                return None
-            raise _CannotApply(f"nothing at {part}") from error
-    return here
-
-
-def _index(here: list[Any], part: str) -> int:
-    index = int(part) if part.isascii() and part.lstrip("-").isdigit() else None
-    if index is None or not -len(here) <= index < len(here) or (part != "0" and part.startswith("0")):
-        raise _CannotApply(f"no element {part}")
-    return index
-
-
-def _set(document: dict[str, Any], path: list[str], value: Any) -> None:
-    parent = _get(document, path[:-1]) if len(path) > 1 else document
-    parent[_index(parent, path[-1]) if isinstance(parent, list) else path[-1]] = value
-
-
-def _add(document: dict[str, Any], path: list[str], value: Any) -> None:
-    parent = _get(document, path[:-1]) if len(path) > 1 else document
-    if isinstance(parent, list):
-        last = path[-1] in ("-", str(len(parent)))
-        parent.insert(len(parent) if last else _index(parent, path[-1]), value)
-    elif isinstance(parent, dict):
-        parent[path[-1]] = value
-    else:
-        raise _CannotApply("no object or list to add to")
-
-
-def _remove(document: dict[str, Any], path: list[str]) -> None:
-    _get(document, path)
-    if len(path) == 1:
-        raise _CannotApply("the object itself cannot be removed")
-    parent = _get(document, path[:-1])
-    del parent[_index(parent, path[-1]) if isinstance(parent, list) else path[-1]]
+    return document.content
 
 
 def merge_patch(obj: Any, change: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from maas_lab.local.kube.kinds import KINDS, Kind, find
+from maas_lab.local.kube.kinds import KINDS, Kind, find, part_verbs
 from maas_lab.local.kube.lifecycle import NAMESPACE, Target
 from maas_lab.local.kube.status import ApiError, method_not_allowed, no_such_resource
 
@@ -64,7 +64,7 @@ def verb(method: str, about: Target, *, watch: bool) -> str:
 def _verbs(about: Target) -> tuple[str, ...]:
     """Return what can be done at a path."""
     if about.part:
-        return {"log": ("get",), "token": ("create",)}.get(about.part, ("get", "patch", "update"))
+        return part_verbs(about.part)
     single = ("get", "update", "patch", "delete") if about.name else ("list", "watch", "create", "deletecollection")
     verbs = [one for one in about.kind.verbs if one in single]
     if about.kind.namespaced and not about.namespace:

@@ -13,6 +13,7 @@ from typing import Any
 from maas_lab.local.kube.default_values import POINTERS
 from maas_lab.local.kube.protobuf_fields import FIELDS
 from maas_lab.local.kube.status import ApiError, bad_request
+from maas_lab.local.kube.texts import stamp
 
 MAGIC = b"k8s\x00"
 _KEPT = frozenset({"emptyDir", "securityContext"})  # messages that mean something although they are empty
@@ -90,8 +91,7 @@ def _value(value: int | bytes, form: str, owner: str) -> Any:
 def _time(message: dict[str, Any]) -> str | None:
     if not message:
         return None
-    moment = datetime.datetime.fromtimestamp(message.get("seconds", 0), datetime.UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return stamp(datetime.datetime.fromtimestamp(message.get("seconds", 0), datetime.UTC))
 
 
 def _int_or_text(message: dict[str, Any]) -> int | str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
 from typing import Any
 
 from maas_lab.local.kube.kinds import Kind
 from maas_lab.local.kube.status import ApiError, bad_request, forbidden, no_such_resource
 from maas_lab.local.kube.store import Object
+from maas_lab.local.kube.texts import now, stamp
 from maas_lab.local.kube.tokens import ADMIN, ANONYMOUS, Tokens, User
 
 OPEN_PATHS = ("/version", "/healthz", "/livez", "/readyz", "/.well-known/", "/oauth/")
@@ -80,11 +80,11 @@ def token_request(tokens: Tokens, account: Object, request: Object) -> Object:
     if not isinstance(seconds, int) or isinstance(seconds, bool) or not SHORTEST_TOKEN_S <= seconds <= 2**32:
         raise bad_request(f"spec.expirationSeconds: at least {SHORTEST_TOKEN_S}, and at most 2^32")
     text, expires = tokens.for_service_account(metadata["namespace"], metadata["name"], metadata["uid"], seconds)
-    ends = datetime.fromtimestamp(expires, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    ends = stamp(datetime.fromtimestamp(expires, UTC))
     return {
         "kind": "TokenRequest",
         "apiVersion": "authentication.k8s.io/v1",
-        "metadata": {"name": metadata["name"], "namespace": metadata["namespace"], "creationTimestamp": _now()},
+        "metadata": {"name": metadata["name"], "namespace": metadata["namespace"], "creationTimestamp": now()},
         "spec": {"audiences": ["https://kubernetes.default.svc"], "expirationSeconds": seconds, "boundObjectRef": None},
         "status": {"token": text, "expirationTimestamp": ends},
     }
@@ -115,7 +115,3 @@ def project(namespace: Object) -> Object:
     metadata = {name: value for name, value in namespace["metadata"].items() if name != "managedFields"}
     told = {"kind": "Project", "apiVersion": "project.openshift.io/v1", "metadata": metadata}
     return {**told, "spec": namespace.get("spec", {}), "status": namespace.get("status", {})}
-
-
-def _now() -> str:
-    return datetime.fromtimestamp(time.time(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from maas_lab.local.kube import cells
 from maas_lab.local.kube.kinds import Kind
 from maas_lab.local.kube.status import bad_request
 
@@ -129,9 +130,7 @@ def _unparsable(found: str, expected: str) -> Exception:
 
 def field(obj: dict[str, Any], path: str) -> str:
     """Return the value at a path as selectors compare it; "" where there is none."""
-    value: Any = obj
-    for part in path.split("."):
-        value = value.get(part) if isinstance(value, dict) else None
+    value = cells.value(obj, path)
     if value is None and path in ("spec.unschedulable", "spec.hostNetwork"):
         return "false"
     if isinstance(value, bool):

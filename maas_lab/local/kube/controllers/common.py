@@ -9,14 +9,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from maas_lab.local.kube.store import Object
-
-ALPHABET = "bcdfghjklmnpqrstvwxz2456789"  # no vowels: no words by chance
-TIME = "%Y-%m-%dT%H:%M:%SZ"
-
-
-def stamp(at: datetime) -> str:
-    """Return a time as objects carry it."""
-    return at.strftime(TIME)
+from maas_lab.local.kube.texts import ALPHABET
 
 
 def read_stamp(text: str) -> datetime:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from maas_lab.local.kube.controllers.common import condition, read_stamp, stamp, status, without_zeros
+from maas_lab.local.kube.controllers.common import condition, read_stamp, status, without_zeros
 from maas_lab.local.kube.controllers.rollout import limits, wanted
 from maas_lab.local.kube.store import Object
+from maas_lab.local.kube.texts import stamp
 
 NO_DEADLINE = 2**31 - 1
 COMPLETE, TIMED_OUT, PAUSED = "NewReplicaSetAvailable", "ProgressDeadlineExceeded", "DeploymentPaused"

@@ -7,10 +7,10 @@ from collections import OrderedDict
 from datetime import datetime
 
 from maas_lab.local.kube.controllers.client import EVENT, Client
-from maas_lab.local.kube.controllers.common import stamp
 from maas_lab.local.kube.controllers.work import Clock
 from maas_lab.local.kube.status import ApiError
 from maas_lab.local.kube.store import Object
+from maas_lab.local.kube.texts import stamp
 
 MOST_SIMILAR = 10  # the tenth message of one kind within the interval is the first that is combined
 SIMILAR_S = 600

@@ -13,12 +13,13 @@ from maas_lab.local.kube.controllers.client import (
     SERVING_RUNTIME,
     Client,
 )
-from maas_lab.local.kube.controllers.common import condition, stamp, status, with_condition
+from maas_lab.local.kube.controllers.common import condition, status, with_condition
 from maas_lab.local.kube.controllers.events import Recorder
 from maas_lab.local.kube.controllers.routes import admitted_host
 from maas_lab.local.kube.controllers.work import Clock
 from maas_lab.local.kube.kinds import Kind
 from maas_lab.local.kube.store import DELETED, Change, Key, Object
+from maas_lab.local.kube.texts import stamp
 
 STOP = "serving.kserve.io/stop"
 GIVEN = ("host", "clusterIPs")  # by others

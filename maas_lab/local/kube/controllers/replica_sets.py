@@ -7,11 +7,12 @@ from datetime import datetime
 
 from maas_lab.local.kube.controllers import common, owners, pods
 from maas_lab.local.kube.controllers.client import POD, REPLICA_SET, Client
-from maas_lab.local.kube.controllers.common import is_active, is_ready, seconds_to_available, stamp
+from maas_lab.local.kube.controllers.common import is_active, is_ready, seconds_to_available
 from maas_lab.local.kube.controllers.events import Recorder
 from maas_lab.local.kube.controllers.work import Clock
 from maas_lab.local.kube.status import ApiError
 from maas_lab.local.kube.store import DELETED, Change, Key, Object
+from maas_lab.local.kube.texts import stamp
 
 MOST_AT_ONCE = 500
 

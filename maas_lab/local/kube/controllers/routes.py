@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from maas_lab.local.kube.controllers.client import ROUTE, Client
-from maas_lab.local.kube.controllers.common import condition, stamp, status
+from maas_lab.local.kube.controllers.common import condition, status
 from maas_lab.local.kube.controllers.work import Clock
 from maas_lab.local.kube.store import DELETED, Change, Key, Object
+from maas_lab.local.kube.texts import stamp
 
 ROUTER, DOMAIN = "default", "apps.localhost"
 GENERATED = "openshift.io/host.generated"

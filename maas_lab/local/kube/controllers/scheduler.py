@@ -6,10 +6,11 @@ from collections.abc import Iterable
 
 from maas_lab.local.kube.controllers import fitting
 from maas_lab.local.kube.controllers.client import CLAIM, NODE, POD, Client
-from maas_lab.local.kube.controllers.common import condition, is_ended, stamp, status, with_condition
+from maas_lab.local.kube.controllers.common import condition, is_ended, status, with_condition
 from maas_lab.local.kube.controllers.events import SchedulerRecorder
 from maas_lab.local.kube.controllers.work import Clock
 from maas_lab.local.kube.store import ADDED, DELETED, Change, Key, Object
+from maas_lab.local.kube.texts import stamp
 
 NAME = "default-scheduler"
 ALL = Key(POD.resource, "", "")  # every pod that waits for a place
