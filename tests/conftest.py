@@ -8,14 +8,21 @@ from pathlib import Path
 import pytest
 
 from maas_lab.local.kube import kinds, schema
+from maas_lab.local.runtime import install
 
 CAPTURES = Path(__file__).parent / "captures" / "kubernetes"
 
 
 @pytest.fixture(scope="session")
-def schemas(runtime):
-    """The types of all kinds, from the published schemas in the runtime environment."""
-    return schema.load(runtime.schemas)
+def definitions(runtime) -> Path:
+    """The file of published schemas: a part of the runtime environment, installed when first asked for."""
+    return install(runtime.folder, lambda text, done, total: None, ["schemas"]).schemas
+
+
+@pytest.fixture(scope="session")
+def schemas(definitions):
+    """The types of all kinds."""
+    return schema.load(definitions)
 
 
 @pytest.fixture(scope="session")

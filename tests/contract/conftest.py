@@ -29,14 +29,14 @@ GIVEN = os.environ.get("MAAS_LAB_CONTRACT_KUBECONFIG")
 class LocalServer:
     """The local API server as a process of its own, on a home of its own."""
 
-    def __init__(self, runtime: Runtime, home: Path) -> None:
-        self._runtime, self.home = runtime, home
+    def __init__(self, python: Path, definitions: Path, home: Path) -> None:
+        self._python, self._definitions, self.home = python, definitions, home
         self.kubeconfig = home / "kubeconfig"
         self.process: subprocess.Popen | None = None
 
     def argv(self) -> list[str]:
-        argv = [str(self._runtime.python), "-m", "maas_lab.local.kube"]
-        return [*argv, "--home", str(self.home), "--schemas", str(self._runtime.schemas)]
+        argv = [str(self._python), "-m", "maas_lab.local.kube"]
+        return [*argv, "--home", str(self.home), "--schemas", str(self._definitions)]
 
     def start(self) -> None:
         self.kubeconfig.unlink(missing_ok=True)
@@ -114,7 +114,8 @@ def kubeconfig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     if GIVEN:
         yield Path(GIVEN)
         return
-    server = LocalServer(request.getfixturevalue("runtime"), tmp_path_factory.mktemp("kube"))
+    python = request.getfixturevalue("runtime").python
+    server = LocalServer(python, request.getfixturevalue("definitions"), tmp_path_factory.mktemp("kube"))
     server.start()
     yield server.kubeconfig
     server.stop()
@@ -130,9 +131,9 @@ def local_home(kubeconfig: Path) -> Path:
 
 
 @pytest.fixture
-def local_server(runtime: Runtime, tmp_path: Path):
+def local_server(runtime: Runtime, definitions: Path, tmp_path: Path):
     """A local server of one test, which may be ended and started again."""
-    server = LocalServer(runtime, tmp_path)
+    server = LocalServer(runtime.python, definitions, tmp_path)
     server.start()
     yield server
     with contextlib.suppress(ProcessLookupError):
