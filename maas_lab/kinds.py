@@ -29,7 +29,13 @@ _KNOWN = (
     ("ServingRuntime", "serving.kserve.io/v1alpha1", ""),
     ("StatefulSet", "apps/v1", "sts"),
 )
-CLUSTER_WIDE = frozenset({"Namespace", "Node"})
+CLUSTER_WIDE = frozenset(
+    {
+        *("ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "IngressClass", "Namespace", "Node"),
+        *("PersistentVolume", "PriorityClass", "RuntimeClass", "StorageClass"),
+        *("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"),
+    }
+)
 
 
 class Kind(NamedTuple):
@@ -110,12 +116,16 @@ def _given(target: object) -> str:
     return f"given: {names or 'nothing'}"
 
 
+def plural(name: str) -> str:
+    """Return the plural under which a kind is served."""
+    word = name.lower()
+    return word[:-1] + "ies" if word.endswith("y") else word + ("es" if word.endswith("s") else "s")
+
+
 def _names() -> dict[str, Kind]:
     names = {}
     for name, version, short in _KNOWN:
-        word = name.lower()
-        plural = word[:-1] + "ies" if word.endswith("y") else word + "s"
-        names.update(dict.fromkeys(filter(None, (word, plural, short)), Kind(name, version)))
+        names.update(dict.fromkeys(filter(None, (name.lower(), plural(name), short)), Kind(name, version)))
     return names
 
 

@@ -7,10 +7,11 @@ from typing import NamedTuple
 
 from maas_lab.api import EVERYWHERE, Api
 from maas_lab.errors import NotAllowed, NotFound, UsageError
+from maas_lab.kinds import CLUSTER_WIDE, plural
 from maas_lab.statuses import grant
 from maas_lab.tables import Permission, Table
 
-_CLUSTER_WIDE = frozenset({"namespaces", "nodes", "persistentvolumes"})
+_CLUSTER_WIDE = frozenset(map(plural, CLUSTER_WIDE))
 # What a provider does in the lessons.
 _PROVIDED = (
     "deployments.apps",

@@ -12,13 +12,9 @@ from typing import Any
 
 from maas_lab import yamlfile
 from maas_lab.errors import ManifestError
+from maas_lab.kinds import CLUSTER_WIDE
 
 DEFAULT_NAMESPACE = "default"  # where an object is that names none
-CLUSTER_SCOPED = {
-    *("ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "IngressClass", "Namespace", "Node"),
-    *("PersistentVolume", "PriorityClass", "RuntimeClass", "StorageClass"),
-    *("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"),
-}
 WORKLOADS = {"DaemonSet", "Deployment", "Job", "ReplicaSet", "ReplicationController", "StatefulSet"}
 # The order in which kustomize prints: what others need comes first.
 FIRST = [
@@ -84,7 +80,7 @@ def set_namespace(resources: list[Resource], namespace: str) -> None:
     for one in resources:
         if one.kind == "Namespace":
             one.metadata["name"] = namespace
-        elif one.kind not in CLUSTER_SCOPED:
+        elif one.kind not in CLUSTER_WIDE:
             one.metadata["namespace"] = namespace
             one.namespaces.add(namespace)
 

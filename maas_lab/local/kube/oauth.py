@@ -72,6 +72,7 @@ class OAuth:
         user = self._logged_in(request.headers.get("authorization", ""))
         if user is None:
             return JSONResponse({"error": "access_denied"}, 401, {"www-authenticate": 'Basic realm="openshift"'})
+        self._grants = {code: grant for code, grant in self._grants.items() if grant.expires > time.time()}
         code = secrets.token_urlsafe(24)
         self._grants[code] = Grant(user, redirect, query.get("client_id", ""), time.time() + CODE_S)
         told = {"code": code, **({"state": query["state"]} if "state" in query else {})}

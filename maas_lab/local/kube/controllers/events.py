@@ -28,7 +28,7 @@ class Recorder:
     def __init__(self, client: Client, component: str, clock: Clock) -> None:
         self._client, self._component, self._clock = client, component, clock
         self._written: OrderedDict[tuple, str] = OrderedDict()
-        self._similar: dict[tuple, tuple[set[str], datetime]] = {}
+        self._similar: OrderedDict[tuple, tuple[set[str], datetime]] = OrderedDict()
 
     def normal(self, obj: Object, reason: str, message: str) -> None:
         """Tell that something went as it should."""
@@ -51,7 +51,7 @@ class Recorder:
         if (self._clock() - last).total_seconds() > SIMILAR_S:
             messages = set()
         messages.add(message)
-        self._similar[similar] = (messages, self._clock())
+        _remember(self._similar, similar, (messages, self._clock()))
         if len(messages) < MOST_SIMILAR:
             return False
         messages.discard(message)
@@ -77,9 +77,7 @@ class Recorder:
             if error.code not in (403, 404):
                 raise
             return
-        self._written[key] = event["metadata"]["name"]
-        if len(self._written) > REMEMBERED:
-            self._written.popitem(last=False)
+        _remember(self._written, key, event["metadata"]["name"])
 
     def _event(self, obj: Object, type_: str, reason: str, message: str) -> Object:
         at = stamp(self._clock())
@@ -115,6 +113,13 @@ class SchedulerRecorder(Recorder):
             "reportingInstance": f"{self._component}-local",
         }
         self._write(obj, (obj["metadata"]["uid"], type_, reason, message), event)
+
+
+def _remember(memory: OrderedDict, key: tuple, what: object) -> None:
+    """Note something, and forget the oldest of too many."""
+    memory[key] = what
+    if len(memory) > REMEMBERED:
+        memory.popitem(last=False)
 
 
 def _head(obj: Object) -> Object:
