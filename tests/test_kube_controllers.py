@@ -149,9 +149,7 @@ def asking(**requests):
 
 @pytest.fixture
 def rules(schemas):
-    rules = Rules.__new__(Rules)
-    rules._schemas = schemas
-    return rules
+    return Rules(schemas)
 
 
 @pytest.fixture

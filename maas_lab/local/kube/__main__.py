@@ -13,7 +13,7 @@ from pathlib import Path
 import uvicorn
 
 from maas_lab.local.home import try_lock, write_private
-from maas_lab.local.kube import certificates
+from maas_lab.local.kube import certificates, schema
 from maas_lab.local.kube.oauth import Account
 from maas_lab.local.kube.rules import Rules
 from maas_lab.local.kube.server import Server
@@ -54,7 +54,7 @@ def _serve(home: Path, folder: Path, schemas: Path) -> None:
     known = _secrets(folder / "secrets.json")
     store = Store(folder / "state.db")
     tokens = Tokens(known["token"], known["key"], store.owner)
-    server = Server(store, Rules(schemas), tokens, accounts(folder / "users.json"))
+    server = Server(store, Rules(schema.load(schemas)), tokens, accounts(folder / "users.json"))
     listener = socket.create_server(("127.0.0.1", 0))
     address = f"https://127.0.0.1:{listener.getsockname()[1]}"
     write_private(home / "kubeconfig", kubeconfig(address, authority.read_bytes(), known["token"]))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from maas_lab.local.kube import apply, openapi, patch, protobuf, schema, validation
+from maas_lab.local.kube import apply, openapi, patch, protobuf, validation
 from maas_lab.local.kube.kinds import KINDS, Kind
+from maas_lab.local.kube.schema import Schemas
 from maas_lab.local.kube.status import bad_request, invalid
 
 Object = dict[str, Any]
@@ -16,11 +16,11 @@ class Rules:
     """What the API knows of its kinds.
 
     Args:
-        definitions: the file of published schemas.
+        schemas: the types of all kinds.
     """
 
-    def __init__(self, definitions: Path) -> None:
-        self._schemas = schema.load(definitions)
+    def __init__(self, schemas: Schemas) -> None:
+        self._schemas = schemas
 
     def decode(self, kind: Kind, obj: Object, field_validation: str) -> tuple[Object, list[str]]:
         """Return an object with only the fields of its schema, and warnings about the others."""
