@@ -37,10 +37,14 @@ def progress() -> Iterator[Report]:
         TextColumn("{task.description}"),
     )
     with Progress(*columns, console=out, transient=True) as bar:
-        task = bar.add_task("looking at what is there", total=None)
+        bar.add_task("looking at what is there", total=None)
 
         def report(text: str, done: int, total: int) -> None:
-            bar.update(task, description=text, completed=done, total=total or None)
+            step = bar.tasks[0]
+            if step.total != (total or None):  # a task keeps its total, and its clock stands when it is full
+                bar.remove_task(step.id)
+                bar.add_task(text, total=total or None)
+            bar.update(bar.tasks[0].id, description=text, completed=done)
 
         yield report
 

@@ -132,7 +132,7 @@ def _pip(command: list[str], lock: Path, report: Report, python: Path | None = N
                 left = (int(progress["total"]) - int(progress["done"])) / 1e6
                 report(f"{name}, {left:.0f} MB left of it" if left >= 1 else name, count, total)
             elif line.startswith("Installing collected packages"):
-                report(f"unpacking {count} packages", count, total)
+                report(f"unpacking {count} packages", 0, 0)  # takes as long as all before it
             else:
                 lines.append(line)
     if installer.code:
