@@ -39,13 +39,15 @@ class EndpointSlices:
         service = self._client.get(SERVICE, key.namespace, key.name)
         if service is None or service["metadata"].get("deletionTimestamp") or not _selector(service):
             return None
-        left = [one for one in self._client.list(ENDPOINT_SLICE, key.namespace) if owners.is_owned(one, service)]
+        found = [one for one in self._client.list(ENDPOINT_SLICE, key.namespace) if _is_of(one, key.name)]
+        left = [one for one in found if owners.is_owned(one, service)]
+        strange = [one for one in found if one not in left]  # of an earlier Service of this name
         wanted = self._wanted(service)
         for content in sorted(wanted, key=lambda one: _with_ports(one, left) is None):
             old = _with_ports(content, left) or next(iter(left), None)
             left = [one for one in left if one is not old]
             self._write(service, content, old)
-        for one in left:
+        for one in (*left, *strange):
             self._client.delete(ENDPOINT_SLICE, one)
         return None
 
@@ -94,6 +96,10 @@ class EndpointSlices:
 
 def _selector(service: Object) -> Object:
     return {} if service["spec"].get("type") == "ExternalName" else service["spec"].get("selector") or {}
+
+
+def _is_of(one: Object, service: str) -> bool:
+    return ({**MANAGED_BY, OF_SERVICE: service}).items() <= (one["metadata"].get("labels") or {}).items()
 
 
 def _with_ports(content: Object, slices: Iterable[Object]) -> Object | None:
