@@ -148,11 +148,11 @@ def fresh_database(stack: RunningStack, runtime: runtime_module.Runtime):
     """The address of an empty database in the stack's PostgreSQL."""
     import uuid
 
-    from maas_lab.local.postgres import Postgres
+    from maas_lab.local.stack import Stack
 
-    home = stack.cluster.home
-    database = Postgres(home, runtime.postgres_bin, home.ports_in_use()["postgres"], home.secrets())
+    cluster = stack.cluster
+    database = Stack(cluster.home, runtime, cluster.settings, cluster.home.ports_in_use(), cluster.secrets()).postgres
     name = f"test_{uuid.uuid4().hex[:8]}"
     database.execute(f"create database {name}")
-    yield database.url.removesuffix("/litellm") + f"/{name}"
+    yield f"postgresql://{database.user}:{database.password}@127.0.0.1:{database.port}/{name}"
     database.execute(f"drop database {name} with (force)")
