@@ -16,7 +16,7 @@ import httpx
 import psutil
 import pytest
 
-from maas_lab import settings, wait
+from maas_lab import manifests, settings, wait
 from maas_lab.errors import LabError, StackError, UsageError
 from maas_lab.local import processes
 from maas_lab.local.images import Catalogue, Container, Image, Program
@@ -24,6 +24,7 @@ from maas_lab.local.network.ports import Ports
 from maas_lab.local.postgres import Login
 from maas_lab.local.programs import catalogue, litellm, llamacpp, postgres
 
+MANIFESTS = Path(__file__).parents[1] / "manifests"
 CHECK = "/usr/libexec/check-container"
 PASSWORD = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 MASTER_KEY, MODEL_KEY = "sk-test-master-1f2e3d4c", "sk-test-model-5b6a7988"
@@ -145,6 +146,23 @@ def test_what_is_in_the_catalogue(images):
     assert images.find("docker.io/library/postgres:16") is None
     assert [images.find(one).ports for one in images.references] == [(8080,), (4000,), (5432,)]
     assert {images.find(one).pull for one in images.references} == {None}
+
+
+def test_the_local_overlays_run_here(images, tmp_path):
+    """Their images are in the catalogue, listen where the manifests say so, and offer what the probes name."""
+    seen = 0
+    for overlay in ("infrastructure/overlays/local", "models/overlays/local"):
+        for one in manifests.render(MANIFESTS / overlay):
+            spec = one["spec"]["template"]["spec"] if "template" in one.get("spec", {}) else one.get("spec", {})
+            for container in spec.get("containers", []):
+                image = images.find(container["image"])
+                assert tuple(port["containerPort"] for port in container["ports"]) == image.ports
+                given = Container(DATABASE, dict.fromkeys(image.ports, 1), {}, tmp_path, "uid")
+                probes = [value for name, value in container.items() if name.endswith("Probe")]
+                commands = {probe["exec"]["command"][0] for probe in probes if "exec" in probe}
+                assert commands == set(image.program(given).commands)
+                seen += 1
+    assert seen == 3
 
 
 # PostgreSQL
