@@ -52,8 +52,22 @@ patience: int = 600  # seconds to wait for pods at most; on a cluster, images co
 # ```
 
 # %%
-from maas_lab import Gateway, ask, ask_many, checks, connect, errors, expect, faults
-from maas_lab import keep_asking, manifests, openai_client, overlays, platform_secrets, plots
+from maas_lab import (
+    Gateway,
+    ask,
+    ask_many,
+    checks,
+    connect,
+    errors,
+    expect,
+    faults,
+    keep_asking,
+    manifests,
+    openai_client,
+    overlays,
+    platform_secrets,
+    plots,
+)
 
 lab = connect()
 lab
@@ -460,7 +474,7 @@ print("reason:", stuck.reason)
 print("restarted:", stuck.restarts > 0)
 
 # %% [markdown]
-# The container starts, ends, starts again. Its log of now may be empty; what it said before it ended is the **previous**
+# The container starts, ends, starts again. Its log of now may be empty; what it said before its end is the **previous**
 # log. Look at it with `lab.cluster.logs(stuck.name, namespace, previous=True, tail=20)`, and at what the Deployment
 # wants with `lab.cluster.describe("Deployment", "litellm", namespace)`.
 
@@ -499,6 +513,7 @@ spec:
 """
 lab.cluster.apply(manifests.render(lab.overlay("models"), namespace, patch=more))
 lab.cluster.wait_ready(service, patience)
+lab.cluster.wait_ready(f"deployment/{service.name}-predictor", patience, namespace=namespace)
 model_pods = [pod for pod in lab.cluster.pods(namespace) if pod.name.startswith(f"{lab.model}-predictor")]
 print("copies that are ready:", sum(pod.ready == "1/1" for pod in model_pods))
 
