@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from maas_lab.local.keeper import Keeper
 from maas_lab.local.kube.controllers.client import INFERENCE_SERVICE, POD, ROUTE
 from maas_lab.local.kube.controllers.common import is_ready, read_stamp, status
 from maas_lab.local.kube.controllers.routes import admitted_host
@@ -42,6 +43,22 @@ def _row(pod: Object, log: Callable[[Object, str], Path]) -> dict[str, Any]:
         "reason": waiting.get("reason") or ("" if is_ready(pod) else _pending(pod)),
         "hint": waiting.get("message", ""),
         "log": str(log(pod, pod["spec"]["containers"][0]["name"])),
+    }
+
+
+def network_row(forwarder: Keeper) -> dict[str, Any]:
+    """Return the row of the process that leads Services and Routes to their pods."""
+    state, pid = forwarder.state, forwarder.pid
+    return {
+        "name": forwarder.name,
+        "pod": forwarder.name,
+        "ready": forwarder.ready,
+        "pid": pid,
+        "restarts": forwarder.restarts,
+        "started": state.started_at if pid else None,
+        "reason": "" if pid else state.reason or "starting",
+        "hint": state.message,
+        "log": str(forwarder.log),
     }
 
 
