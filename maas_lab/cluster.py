@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
-from maas_lab import description, diagnosis, rights, waiting
+from maas_lab import access, description, diagnosis, rights, waiting
 from maas_lab.api import Api
 from maas_lab.connection import Connection
 from maas_lab.errors import NotFound
+from maas_lab.keys import ApiKey
 from maas_lab.kinds import Ref, kind, ref
 from maas_lab.objects import KubeObject, pod_rows
 from maas_lab.tables import Change, EventRow, Permission, PodRow, Table, Text
-
-# An object, or a name like `deployment/litellm`.
-Target = Mapping[str, Any] | str
-Targets = Target | Iterable[Target] | Path
+from maas_lab.targets import Target, Targets, each
 
 
 class Cluster:
@@ -84,12 +81,12 @@ class Cluster:
             Conflict: others own fields of an object.
             UsageError: this is no object, or it belongs in another namespace.
         """
-        placed = [(ref(body, namespace), body) for body in _each(objects, namespace)]
+        placed = [(ref(body, namespace), body) for body in each(objects, namespace)]
         placed.sort(key=lambda pair: pair[0].kind.name != "Namespace")
         changes = Table(Change)
         for wanted, body in placed:
             place = self._api.placed(wanted)
-            changes.append(_change(place, self._api.apply(place, body, dry_run=dry_run, force=force)))
+            changes.append(Change.of(place, self._api.apply(place, body, dry_run=dry_run, force=force)))
         return changes
 
     def delete(
@@ -111,7 +108,7 @@ class Cluster:
         changes = Table(Change)
         for place in places:
             there = self._api.delete(place, foreground=wait)
-            changes.append(_change(place, "deleted" if there else "absent"))
+            changes.append(Change.of(place, "deleted" if there else "absent"))
         if wait:
             waiting.until_gone(self._api, places, timeout)
         return changes
@@ -150,6 +147,18 @@ class Cluster:
             TookTooLong: some are still there; why says what holds them.
         """
         waiting.until_gone(self._api, self._places(objects, namespace), timeout)
+
+    def wait_stuck(self, namespace: str | None = None, timeout: float = 60) -> PodRow:
+        """Wait until a pod cannot get on by itself, e.g. for `ImagePullBackOff`, and return its row.
+
+        Args:
+            namespace: where.
+            timeout: seconds to wait.
+
+        Raises:
+            TookTooLong: no pod is stuck.
+        """
+        return waiting.until_stuck(lambda: self.pods(namespace), namespace or self.namespace, timeout)
 
     # Look
 
@@ -238,6 +247,26 @@ class Cluster:
         """
         return description.describe(self._api, self.get(kind_name, name, namespace, api_version))
 
+    def route_url(self, name: str, namespace: str | None = None) -> str:
+        """Return the address that a Route gives to a Service, e.g. `https://litellm-maas.apps.example.com`.
+
+        Args:
+            name: of the Route.
+            namespace: where it is.
+
+        Raises:
+            NotFound: there is no such Route, or no router has admitted it.
+        """
+        return access.route_url(self.get("Route", name, namespace))
+
+    def secret(self, name: str, key: str, namespace: str | None = None) -> ApiKey:
+        """Return one value of a Secret, e.g. that of the key `master-key`; it never shows itself.
+
+        Raises:
+            NotFound: there is no such Secret, or it has no such key.
+        """
+        return access.secret(self.get("Secret", name, namespace), key)
+
     def permissions(self, rules: Iterable[str] = rights.PROVIDER, namespace: str | None = None) -> Table[Permission]:
         """Ask the cluster what the user may do; a missing right comes with the command that gives it.
 
@@ -254,6 +283,10 @@ class Cluster:
         """Return the user's name as the cluster knows it."""
         return rights.whoami(self._api)
 
+    def own_namespace(self, prefix: str) -> str:
+        """Return a name for a namespace that no other user of this cluster makes: a prefix and the user's name."""
+        return access.own_namespace(prefix, self.whoami())
+
     def _first_pod(self, owner: Ref) -> Ref:
         pods = diagnosis.pods_of(self._api, self._api.get(owner))
         if not pods:
@@ -261,23 +294,4 @@ class Cluster:
         return Ref(kind("Pod"), pods[0].name, owner.namespace)
 
     def _places(self, objects: Targets, namespace: str | None) -> list[Ref]:
-        return [self._api.placed(ref(one, namespace)) for one in _each(objects, namespace)]
-
-
-def _each(objects: Targets, namespace: str | None) -> list[Target]:
-    """Return the single objects or names of what was given."""
-    if isinstance(objects, Path):
-        from maas_lab.manifests import render  # only here: the reader of manifests is not needed otherwise
-
-        return render(objects, namespace)
-    given = [objects] if isinstance(objects, Mapping | str) else list(objects)
-    return [one for item in given for one in _unpacked(item)]
-
-
-def _unpacked(item: Target) -> list[Target]:
-    is_list = isinstance(item, Mapping) and item.get("kind") == "List" and isinstance(item.get("items"), list)
-    return item["items"] if is_list else [item]
-
-
-def _change(place: Ref, action: str) -> Change:
-    return Change(place.kind.name, place.name, place.namespace, action)
+        return [self._api.placed(ref(one, namespace)) for one in each(objects, namespace)]

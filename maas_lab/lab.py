@@ -2,33 +2,66 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import openai
 
 from maas_lab import settings
 from maas_lab.client import Curl, openai_client
-from maas_lab.gateway import Gateway
+from maas_lab.cluster import Cluster
+from maas_lab.errors import UsageError
 from maas_lab.keys import ApiKey
 from maas_lab.local import LocalCluster
+from maas_lab.platform import Platform
+
+MANIFESTS = Path(__file__).parents[1] / "manifests"
 
 
 class Lab:
-    """A connected lab: its gateway, and the model that the gateway serves.
+    """A connected lab: a cluster, the gateway in one of its namespaces, and the model that the gateway serves.
 
     Args:
-        gateway_url: the gateway's address, without `/v1`.
-        admin_key: the gateway's master key.
+        cluster: the cluster, as one user of it.
+        namespace: where the platform lives; its ConfigMap `maas-lab` says the rest.
+
+    Attributes:
+        cluster: for the provider: apply, wait, pods, logs, events.
+        namespace: where the platform lives.
+        gateway: for whoever administers the gateway.
         model: the name consumers call the model by.
-        cluster: what the lab runs on, in words.
+
+    Raises:
+        NotFound: there is no platform in this namespace.
+        NotAllowed: the user may not read the gateway's Secret.
     """
 
-    def __init__(self, gateway_url: str, admin_key: str, model: str, cluster: str) -> None:
-        self.gateway = Gateway(gateway_url, admin_key)
-        self.model, self.cluster = model, cluster
+    def __init__(self, cluster: Cluster, namespace: str) -> None:
+        self.cluster, self.namespace = cluster, namespace
+        self._platform = Platform(cluster, namespace)
+        self.model, self.gateway = self._platform.model, self._platform.gateway()
 
     @property
     def url(self) -> str:
         """The base URL of the OpenAI API, as an SDK wants it."""
         return f"{self.gateway.url}/v1"
+
+    def overlay(self, part: str) -> Path:
+        """Return the folder of manifests that this cluster runs.
+
+        Args:
+            part: `infrastructure` or `models`.
+
+        Raises:
+            UsageError: there is no such part, or this installation has no manifests.
+        """
+        if part not in ("infrastructure", "models"):
+            raise UsageError(
+                f"there is no part {part!r}", hint='lab.overlay("infrastructure") or lab.overlay("models")'
+            )
+        folder = MANIFESTS / self._platform.facts[f"{part}-overlay"]
+        if not folder.is_dir():
+            raise UsageError(f"{folder} is not there", hint="run the lessons from a clone of the lab's repository")
+        return folder
 
     def client(self, key: ApiKey | str) -> openai.OpenAI:
         """Return a stock OpenAI client that calls this gateway with a key."""
@@ -39,20 +72,39 @@ class Lab:
         return Curl(self.url, key, prompt, model=self.model, max_tokens=max_tokens)
 
     def __repr__(self) -> str:
+        version = self.cluster.version()
+        where = "local processes on this machine" if version.endswith("maas-lab-local") else self.cluster.server
         gateway = f"LiteLLM {self.gateway.version()} at {self.gateway.url}"
-        return f"Lab\n  cluster: {self.cluster}\n  gateway: {gateway}\n  model:   {self.model}"
+        cluster = f"Kubernetes {version}, {where}, namespace {self.namespace}"
+        return f"Lab\n  cluster: {cluster}\n  gateway: {gateway}\n  model:   {self.model}"
 
 
-def connect() -> Lab:
-    """Connect to the lab; start the local one when none runs.
+def connect(kubeconfig: Path | str | None = None, context: str | None = None, *, namespace: str | None = None) -> Lab:
+    """Connect to the lab of a cluster; without one, to the local cluster, which is started when it does not run.
+
+    A cluster that was chosen and cannot be reached is an error; the local one never takes its place.
+
+    Args:
+        kubeconfig: of the cluster. When left out: `MAAS_LAB_KUBECONFIG`, else `KUBECONFIG`, else the local cluster if
+            it runs, else the service account of the pod that this runs in, else the local cluster, started.
+        context: of the kubeconfig; its current one when left out.
+        namespace: where the platform lives; `MAAS_LAB_NAMESPACE`, else `maas-system`, when left out.
 
     Raises:
-        LabError: the local lab cannot be started; the message says what to do.
+        LabError: there is no such cluster or no lab on it, or the local one cannot be started; says what to do.
     """
     settings.never_proxy_loopback()
-    cluster = LocalCluster()
-    if not cluster.status()["ready"]:
+    return Lab(_cluster(kubeconfig, context), namespace or settings.namespace())
+
+
+def _cluster(kubeconfig: Path | str | None, context: str | None) -> Cluster:
+    if chosen := Path(kubeconfig).expanduser() if kubeconfig else settings.kubeconfig():
+        return Cluster(chosen, context)
+    local = LocalCluster()
+    if not local.status()["ready"]:
+        # A workbench is a pod, too: there `./lab up` says that the local cluster is meant.
+        if settings.in_cluster():
+            return Cluster(None)
         print("The local lab is not running: starting it (the first time takes about a minute).")
-        cluster.up()
-    status, secrets = cluster.status(), cluster.secrets()
-    return Lab(status["endpoints"]["gateway"], secrets.master_key, status["model"], "local processes on this machine")
+        local.up()
+    return Cluster(local.kubeconfig, context)

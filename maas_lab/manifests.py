@@ -18,17 +18,21 @@ from maas_lab.errors import ManifestError
 from maas_lab.transformers import Resource
 
 
-def render(folder: Path | str, namespace: str | None = None) -> list[dict[str, Any]]:
+def render(folder: Path | str, namespace: str | None = None, patch: str = "") -> list[dict[str, Any]]:
     """Render a folder into the objects to apply, in the order of `kubectl kustomize`.
 
     Args:
         folder: a folder that holds a kustomization.yaml.
         namespace: another namespace for everything in it; None leaves what the folder says.
+        patch: YAML of pieces of objects, as it could stand below `patches:` of another overlay.
 
     Raises:
         ManifestError: something in the folder cannot be read or does not fit together; says which file.
     """
-    found = _build(Path(folder).resolve(), ())
+    file = Path(folder).resolve()
+    found = _build(file, ())
+    if patch:
+        patches.apply({}, _patch({"patch": patch}, file, file), found, file)
     if namespace:
         transformers.set_namespace(found, namespace)
     transformers.add_hashes(found)

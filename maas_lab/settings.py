@@ -13,6 +13,7 @@ from typing import Any
 from maas_lab.errors import UsageError
 
 LOOPBACK = "127.0.0.1"
+NAMESPACE = "maas-system"  # where manifests/ put the platform
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,12 @@ def kubeconfig(env: Mapping[str, str] | None = None) -> Path | None:
     env = os.environ if env is None else env
     chosen = env.get("MAAS_LAB_KUBECONFIG") or env.get("KUBECONFIG")
     return Path(chosen).expanduser() if chosen else None
+
+
+def namespace(env: Mapping[str, str] | None = None) -> str:
+    """Return the namespace of the platform: `MAAS_LAB_NAMESPACE`, else `maas-system`."""
+    env = os.environ if env is None else env
+    return env.get("MAAS_LAB_NAMESPACE") or NAMESPACE
 
 
 def in_cluster(env: Mapping[str, str] | None = None) -> bool:

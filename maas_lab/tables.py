@@ -7,6 +7,8 @@ from dataclasses import dataclass, fields
 from html import escape
 from typing import TypeVar
 
+from maas_lab.kinds import Ref
+
 Row = TypeVar("Row")
 
 
@@ -62,6 +64,11 @@ class Change:
     name: str
     namespace: str
     action: str
+
+    @classmethod
+    def of(cls, place: Ref, action: str) -> Change:
+        """Return what became of the object at a place."""
+        return cls(place.kind.name, place.name, place.namespace, action)
 
 
 @dataclass(frozen=True)

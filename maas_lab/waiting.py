@@ -10,8 +10,11 @@ from maas_lab.diagnosis import diagnose
 from maas_lab.errors import ClusterUnreachable, TookTooLong
 from maas_lab.kinds import Ref
 from maas_lab.readiness import complaints, state
+from maas_lab.tables import PodRow
 
 EVERY = 0.5  # seconds
+# A pod that waits for one of these does not get on by itself.
+STUCK = ("CreateContainerConfigError", "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "CrashLoopBackOff")
 
 
 def until_ready(api: Api, refs: Iterable[Ref], timeout: float, progress: Callable[[str], object] | None) -> None:
@@ -65,6 +68,27 @@ def until_gone(api: Api, refs: Iterable[Ref], timeout: float) -> None:
         return not waiting
 
     _until(all_gone, waiting, "go", timeout, lambda: "\n".join(f"{ref}: {held}" for ref, held in waiting.items()))
+
+
+def until_stuck(pods: Callable[[], Iterable[PodRow]], namespace: str, timeout: float) -> PodRow:
+    """Wait until a pod cannot get on by itself, and return its row.
+
+    Args:
+        pods: asks for the pods.
+        namespace: where they are, for the error.
+        timeout: seconds to wait.
+
+    Raises:
+        TookTooLong: no pod is stuck.
+    """
+    return wait.until(
+        lambda: next((row for row in pods() if row.reason in STUCK), None),
+        what=f"a pod in {namespace} that cannot get on",
+        timeout=timeout,
+        every=EVERY,
+        transient=(ClusterUnreachable,),
+        hint="`cluster.pods(namespace)` shows how they are",
+    )
 
 
 def _until(

@@ -45,6 +45,7 @@ TOKEN = "token-of-the-test-0123456789"
 SERVED = {
     "v1": ["Namespace", "Pod", "Secret", "ConfigMap", "Event", "Service"],
     "apps/v1": ["Deployment", "StatefulSet"],
+    "route.openshift.io/v1": ["Route"],
     "serving.kserve.io/v1beta1": ["InferenceService"],
 }
 DEPLOYMENT = "/apis/apps/v1/namespaces/o1/deployments/web"
@@ -625,7 +626,29 @@ def test_a_wait_goes_on_when_a_call_is_lost_and_ends_at_a_missing_right(plane, c
     assert "ClusterUnreachable" in error.value.why
 
 
+def test_a_wait_for_a_stuck_pod_returns_it_when_there_is_one(plane, cluster):
+    def pod(name, **state):
+        states = [{"name": "c", "ready": False, "restartCount": 1, "state": state}]
+        return {"metadata": {"name": name}, "spec": {"containers": [{}]}, "status": {"containerStatuses": states}}
+
+    starting = pod("a", waiting={"reason": "ContainerCreating"}), pod("b", terminated={"exitCode": 1})
+    stuck = pod("b", waiting={"reason": "CrashLoopBackOff"})
+    plane.on("GET", "/api/v1/namespaces/o1/pods", {"items": list(starting)}, {"items": [starting[0], stuck]})
+    row = cluster.wait_stuck(timeout=5)
+    assert (row.name, row.reason, row.restarts) == ("b", "CrashLoopBackOff", 1)
+
+
 # Look
+
+
+def test_what_leads_to_a_gateway(plane, cluster):
+    admitted = {"host": "web.example.com", "conditions": [{"type": "Admitted", "status": "True"}]}
+    body = {"metadata": {"name": "web"}, "spec": {"tls": {}}, "status": {"ingress": [admitted]}}
+    plane.on("GET", "/apis/route.openshift.io/v1/namespaces/o1/routes/web", body)
+    assert cluster.route_url("web") == "https://web.example.com"
+    plane.on("GET", "/api/v1/namespaces/o1/secrets/creds", {"metadata": {"name": "creds"}, "data": {"key": "c2stMQ=="}})
+    assert cluster.secret("creds", "key").reveal() == "sk-1"
+    assert cluster.own_namespace("maas-lab-02").startswith("maas-lab-02-alice-lab-")
 
 
 def test_pods_in_one_line_each(plane, cluster):

@@ -210,6 +210,22 @@ def test_another_namespace_is_a_kustomization_on_top(tmp_path):
     assert manifests.render(tmp_path / "all", namespace="green") == kubectl(tmp_path / "top")
 
 
+def test_a_patch_is_a_kustomization_on_top(tmp_path):
+    change = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\nspec: {replicas: 2}\n"
+    change += "---\napiVersion: v1\nkind: Secret\nmetadata: {name: tok}\ndata: {a: Yg==}\n"
+    top = "namespace: green\nresources: [../all]\npatches: [{path: change.yaml}]\n"
+    write(tmp_path, {"top/kustomization.yaml": top, "top/change.yaml": change})
+    write(tmp_path / "all", FILES)
+    assert manifests.render(tmp_path / "all", "green", patch=change) == kubectl(tmp_path / "top")
+
+
+def test_a_patch_for_an_object_that_is_not_there_is_refused(tmp_path):
+    change = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: other}\nspec: {replicas: 2}\n"
+    with pytest.raises(ManifestError, match="is for Deployment other, and there is no such object") as error:
+        manifests.render(write(tmp_path, FILES), patch=change)
+    assert error.value.why == "of this kind there are: d"
+
+
 def test_rendering_changes_nothing_and_repeats(tmp_path):
     write(tmp_path, FILES)
     first = manifests.render(tmp_path)

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import traceback
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
@@ -22,9 +22,8 @@ from maas_lab.local.kube.lifecycle import NAMESPACE, Objects, Target
 from maas_lab.local.kube.oauth import PATHS as OAUTH_PATHS
 from maas_lab.local.kube.oauth import Account, OAuth
 from maas_lab.local.kube.queries import WriteOptions
-from maas_lab.local.kube.rules import Rules
 from maas_lab.local.kube.status import ApiError, method_not_allowed, unauthorized
-from maas_lab.local.kube.store import Store, dump
+from maas_lab.local.kube.store import dump
 from maas_lab.local.kube.tokens import Tokens, User
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
@@ -44,26 +43,25 @@ class Server:
     """The API as one ASGI application.
 
     Args:
+        objects: what is served.
         accounts: the users who can log in, by name.
         logs: where the lines of a pod's container come from.
-        controllers: each makes something to `run` beside the API, given the writes of its objects.
+        controllers: run beside the API, as long as it runs.
     """
 
     def __init__(
         self,
-        store: Store,
-        rules: Rules,
+        objects: Objects,
         tokens: Tokens,
         accounts: Mapping[str, Account],
         *,
         logs: Logs = no_logs,
-        controllers: Iterable[Callable[[Objects], Runs]] = (),
+        controllers: Iterable[Runs] = (),
     ) -> None:
-        self.store, self.rules, self._tokens = store, rules, tokens
-        self.objects = Objects(store, rules)
-        self._handlers = Handlers(self.objects, tokens, logs)
+        self.objects, self.store, self.rules, self._tokens = objects, objects.store, objects.rules, tokens
+        self._handlers = Handlers(objects, tokens, logs)
         self._oauth = OAuth(tokens, accounts)
-        self._controllers = (Collector, *controllers)
+        self._controllers = (Collector(objects), *controllers)
         self._documents: dict[str, bytes] = {}
 
     def app(self) -> Starlette:
@@ -73,7 +71,7 @@ class Server:
     @contextlib.asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
         self._begin()
-        tasks = [asyncio.create_task(_run(make(self.objects))) for make in self._controllers]
+        tasks = [asyncio.create_task(_run(one)) for one in self._controllers]
         yield
         for task in tasks:
             task.cancel()
