@@ -9,6 +9,8 @@ __version__ = "0.1.0"
 # Names are loaded when first used: the local cluster's own environment has no pandas and no matplotlib.
 _HOME = {
     "ApiKey": "maas_lab.keys",
+    "Cluster": "maas_lab.cluster",
+    "Gateway": "maas_lab.gateway",
     "Lab": "maas_lab.lab",
     "ask": "maas_lab.client",
     "ask_many": "maas_lab.client",
@@ -16,6 +18,12 @@ _HOME = {
     "connect": "maas_lab.lab",
     "errors": "maas_lab.errors",
     "expect": "maas_lab.client",
+    "faults": "maas_lab.faults",
+    "keep_asking": "maas_lab.rollout",
+    "manifests": "maas_lab.manifests",
+    "openai_client": "maas_lab.client",
+    "overlays": "maas_lab.overlays",
+    "platform_secrets": "maas_lab.secrets",
     "plots": "maas_lab.plots",
 }
 __all__ = sorted(_HOME)

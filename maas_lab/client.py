@@ -246,11 +246,12 @@ def ask_many(
     Raises:
         UsageError: `prompts` is a single text, or `concurrency` is below 1.
     """
-    call = partial(_record, client, model=model, max_tokens=max_tokens)
+    call = partial(record, client, model=model, max_tokens=max_tokens)
     return drive(call, prompts, concurrency=concurrency, show=show)
 
 
-def _record(client: openai.OpenAI, prompt: str, **options: Any) -> dict[str, Any]:
+def record(client: openai.OpenAI, prompt: str, **options: Any) -> dict[str, Any]:
+    """Ask a model one question, and return what became of it as a row of `Calls`; options as in `ask`."""
     row = {"prompt": prompt, "started_s": time.perf_counter()}
     try:
         reply = ask(client, prompt, **options)

@@ -45,6 +45,11 @@ class Lab:
         """The base URL of the OpenAI API, as an SDK wants it."""
         return f"{self.gateway.url}/v1"
 
+    @property
+    def manifests(self) -> Path:
+        """The folder of all manifests, `infrastructure` and `models` below it."""
+        return MANIFESTS
+
     def overlay(self, part: str) -> Path:
         """Return the folder of manifests that this cluster runs.
 

@@ -26,6 +26,9 @@ _LOOKS = {
     "unreachable": ("#777777", "v"),
 }
 
+# What a pod does; a pattern each, for the same reason.
+_STATES = {"starting": ("#56B4E9", "///"), "serving": ("#0072B2", ""), "leaving": ("#E69F00", "...")}
+
 
 class DescribedFigure(Figure):
     """A figure that says in words what it shows, for those who cannot see it.
@@ -64,8 +67,7 @@ def calls_by_outcome(frame: pd.DataFrame) -> DescribedFigure:
     Returns:
         A figure whose title says how many calls were answered; `description` says the same and more in words.
     """
-    counts = {outcome: int((frame["outcome"] == outcome).sum()) for outcome in OUTCOMES}
-    counts = {outcome: count for outcome, count in counts.items() if count}
+    counts = _counts(frame)
     with plt.style.context(STYLE):
         figure, axes = plt.subplots(layout="constrained", FigureClass=DescribedFigure)
         _lanes(axes, frame.sort_values("started_s"), counts)
@@ -75,6 +77,76 @@ def calls_by_outcome(frame: pd.DataFrame) -> DescribedFigure:
     figure.description = _words(frame, counts)
     plt.close(figure)
     return figure
+
+
+def rollout(calls: pd.DataFrame, pods: pd.DataFrame) -> DescribedFigure:
+    """Draw the calls that were made during a change, and below them the pods that came and went.
+
+    Args:
+        calls: one row per call, as `calls_by_outcome` takes them.
+        pods: one row per span: `pod`; `state`, `starting`, `serving` or `leaving`; `from_s` and `to_s`, seconds since
+            the first call, as in `keep_asking(...).pods`.
+
+    Returns:
+        A figure whose title says how many calls were answered while pods were replaced.
+    """
+    counts = _counts(calls)
+    names = list(pods.groupby("pod")["from_s"].min().sort_values(kind="stable").index)
+    with plt.style.context(STYLE):
+        figure, (upper, lower) = plt.subplots(
+            2, layout="constrained", sharex=True, height_ratios=[2, 1], FigureClass=DescribedFigure
+        )
+        _dots(upper, calls, counts)
+        labels = ["the old pod", "the new pod"] if len(names) == 2 else [f"pod {n + 1}" for n in range(len(names))]
+        _lives(lower, pods, names, labels)
+        upper.set_title(f"{_finding(counts)} while the pod was replaced")
+        upper.set_ylabel("seconds per call")
+        lower.set_xlabel("seconds since the first call")
+    figure.description = f"{_finding(counts)}. Above, one point per call: when it began, and how long it took. Below, "
+    figure.description += f"what the pods did: {_told(pods, names, labels)}."
+    plt.close(figure)
+    return figure
+
+
+def _counts(frame: pd.DataFrame) -> dict[str, int]:
+    counts = {outcome: int((frame["outcome"] == outcome).sum()) for outcome in OUTCOMES}
+    return {outcome: count for outcome, count in counts.items() if count}
+
+
+def _dots(axes: Axes, calls: pd.DataFrame, counts: Mapping[str, int]) -> None:
+    for outcome in counts:
+        these, (colour, marker) = calls[calls["outcome"] == outcome], _LOOKS[outcome]
+        points = these["started_s"].astype(float), these["seconds"].astype(float)
+        axes.scatter(*points, s=28, color=colour, marker=marker, edgecolors="white", linewidths=0.5, label=outcome)
+    axes.set_ylim(bottom=0)
+    axes.set_xlim(left=0)
+    axes.grid(axis="both")
+    axes.set_axisbelow(True)
+    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.05), frameon=False)
+
+
+def _lives(axes: Axes, pods: pd.DataFrame, names: list[str], labels: list[str]) -> None:
+    """Draw a lane per pod, with a bar for each of its states."""
+    for state, (colour, hatch) in _STATES.items():
+        spans = pods[pods["state"] == state]
+        rows = [-names.index(pod) for pod in spans["pod"]]
+        length = spans["to_s"] - spans["from_s"]
+        look = {"color": colour, "hatch": hatch, "edgecolor": "white", "label": state}
+        axes.barh(rows, length, left=spans["from_s"], height=0.7, **look)
+    axes.set_yticks([-n for n in range(len(names))], labels)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.grid(axis="x")
+    axes.set_axisbelow(True)
+    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.15), frameon=False)
+
+
+def _told(pods: pd.DataFrame, names: list[str], labels: list[str]) -> str:
+    def life(name: str) -> str:
+        spans = pods[pods["pod"] == name].itertuples()
+        return ", ".join(f"{one.state} from {max(0.0, one.from_s):.1f} to {one.to_s:.1f} seconds" for one in spans)
+
+    return "; ".join(f"{label} {life(name)}" for name, label in zip(names, labels, strict=True))
 
 
 def _lanes(axes: Axes, frame: pd.DataFrame, counts: Mapping[str, int]) -> None:

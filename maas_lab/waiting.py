@@ -82,7 +82,7 @@ def until_stuck(pods: Callable[[], Iterable[PodRow]], namespace: str, timeout: f
         TookTooLong: no pod is stuck.
     """
     return wait.until(
-        lambda: next((row for row in pods() if row.reason in STUCK), None),
+        lambda: next((row for row in pods() if row.reason in STUCK and row.phase != "Terminating"), None),
         what=f"a pod in {namespace} that cannot get on",
         timeout=timeout,
         every=EVERY,

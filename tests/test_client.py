@@ -22,6 +22,7 @@ from maas_lab.client import Curl, ask, ask_many, classify, expect, openai_client
 from maas_lab.errors import (
     BadRequest,
     BudgetExceeded,
+    ClusterUnreachable,
     EnvironmentFault,
     GatewayError,
     GatewayUnreachable,
@@ -34,6 +35,8 @@ from maas_lab.errors import (
     UsageError,
 )
 from maas_lab.keys import ApiKey
+from maas_lab.rollout import AROUND, Traffic, keep_asking
+from maas_lab.tables import PodRow
 from maas_lab.traffic import Calls
 
 CAPTURES = Path(__file__).parent / "captures" / "litellm"
@@ -495,3 +498,79 @@ def test_a_program_is_ended_when_the_time_is_up():
 def test_a_program_gets_its_input_and_gives_code_and_output():
     code = "import sys; sys.stderr.write('e'); print(sys.stdin.read()); sys.exit(3)"
     assert shell.run([sys.executable, "-c", code], stdin="é") == (3, "é\n", "e")
+
+
+# keep_asking: traffic that goes on during a change; pods are as they are told
+
+
+def pod(name, ready="1/1", phase="Running"):
+    return PodRow(name, ready, phase, 0, "")
+
+
+class Pods:
+    """Pods that change when the test says so, and a way to wait until they were looked at."""
+
+    def __init__(self, *pods):
+        self.pods, self._looked = list(pods), threading.Condition()
+
+    def __call__(self):
+        with self._looked:
+            self._looked.notify_all()
+            return list(self.pods)
+
+    def become(self, *pods):
+        with self._looked:
+            self.pods = list(pods)
+            assert self._looked.wait(5)
+            assert self._looked.wait(5)  # the next look is where the first one's span ends
+
+
+def test_calls_go_on_while_pods_come_and_go(server, client):
+    pods = Pods(pod("old"))
+    with keep_asking(client, "hi", model=MODEL, pods=pods) as traffic:
+        assert len(server.seen) >= AROUND
+        pods.become(pod("old"), pod("new", "0/1", "Pending"))
+        pods.become(pod("old", phase="Terminating"), pod("new"))
+        pods.become(pod("new"))
+        before = len(server.seen)
+    assert len(server.seen) >= before + AROUND
+    assert traffic.calls.counts() == {"answered": len(server.seen)}
+    assert traffic.calls.frame["started_s"].min() == 0
+    spans = traffic.pods
+    assert list(zip(spans["pod"], spans["state"], strict=True)) == [
+        ("old", "serving"),
+        ("new", "starting"),
+        ("old", "leaving"),
+        ("new", "serving"),
+    ]
+    assert (spans["to_s"] > spans["from_s"]).all()
+    assert spans["from_s"].iloc[2] == spans["to_s"].iloc[0], "one state ends where the next begins"
+    assert repr(traffic).endswith("answered, while 2 pods were there")
+
+
+def test_a_failed_call_is_a_row_and_the_traffic_goes_on(server, client):
+    server.answer = by_prompt
+    with keep_asking(client, "POST_chat_dead_server", model=MODEL, pods=list) as traffic:
+        pass
+    assert list(traffic.calls.counts()) == ["failed"]
+    assert len(traffic.calls) >= 2 * AROUND
+
+
+def test_what_the_block_raises_ends_the_traffic(server, client):
+    with pytest.raises(ZeroDivisionError), keep_asking(client, "hi", model=MODEL, pods=list):
+        1 / 0  # noqa: B018
+    seen = len(server.seen)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("rollout")]
+    assert len(server.seen) == seen
+
+
+def test_a_cluster_that_does_not_answer_is_told(server, client):
+    def nobody():
+        raise ClusterUnreachable("nothing answers", hint="./lab up")
+
+    with pytest.raises(ClusterUnreachable), keep_asking(client, "hi", model=MODEL, pods=nobody):
+        pass
+
+
+def test_before_it_has_run_there_is_nothing_to_see():
+    assert repr(Traffic()) == "0 calls, while 0 pods were there"

@@ -126,6 +126,48 @@ def test_calls_with_nullable_numbers_are_drawn():
     assert len(bars(figure)["answered"]) == 2
 
 
+OLD, NEW = "litellm-7d-xk2", "litellm-5c-ab9"
+PODS = pd.DataFrame(
+    [(NEW, "starting", 1.0, 4.0), (OLD, "serving", -0.1, 4.5), (NEW, "serving", 4.0, 8.0), (OLD, "leaving", 4.5, 6.0)],
+    columns=["pod", "state", "from_s", "to_s"],
+)
+
+
+def test_a_rollout_shows_every_call_with_its_time_and_every_pod_with_its_states():
+    figure = plots.rollout(MIXED, PODS)
+    upper, lower = figure.axes
+    points = {dots.get_label(): dots.get_offsets().tolist() for dots in upper.collections}
+    assert points["rate limited"] == [[0.25, 0.5], [0.75, 0.5], [1.0, 0.5]]
+    assert {name: len(dots) for name, dots in points.items()} == {"answered": 2, "rate limited": 3, "unreachable": 1}
+    assert upper.get_ylim()[0] == 0
+    spans = {
+        lane.get_label(): [(bar.get_y() + bar.get_height() / 2, bar.get_x(), bar.get_width()) for bar in lane]
+        for lane in lower.containers
+    }
+    assert spans == {
+        "starting": [(-1, 1.0, 3.0)],
+        "serving": [(0, -0.1, 4.6), (-1, 4.0, 4.0)],
+        "leaving": [(0, 4.5, 1.5)],
+    }
+    assert [label.get_text() for label in lower.get_yticklabels()] == ["the old pod", "the new pod"]
+    assert upper.get_title(loc="left") == (
+        "2 of 6 calls answered, 3 rate limited, 1 unreachable while the pod was replaced"
+    )
+    assert figure.description.endswith(
+        "the old pod serving from 0.0 to 4.5 seconds, leaving from 4.5 to 6.0 seconds; "
+        "the new pod starting from 1.0 to 4.0 seconds, serving from 4.0 to 8.0 seconds."
+    )
+    assert plt.get_fignums() == []
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_a_rollout_of_any_number_of_pods_is_drawn(count):
+    spans = [(f"pod-{n}", "serving", float(n), 9.0) for n in range(count)]
+    figure = plots.rollout(frame("answered"), pd.DataFrame(spans, columns=PODS.columns))
+    figure.draw_without_rendering()
+    assert [label.get_text() for label in figure.axes[1].get_yticklabels()] == [f"pod {n + 1}" for n in range(count)]
+
+
 def test_plots_never_load_the_network():
     code = "import sys, maas_lab.plots; print(sorted({'httpx', 'openai', 'kubernetes'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

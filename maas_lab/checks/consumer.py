@@ -1,16 +1,12 @@
-"""One check per exercise: it asks the live gateway, prints one line when all is right, or raises with a hint.
-
-Asked again, a check gives the next hint; after the last one it names the section to read again.
-"""
+"""The consumer's exercises: calls, spend rows, refusals and keys."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from maas_lab.errors import GatewayError, InvalidKey, NotDoneYet, NotQuite
+from maas_lab.checks.exercise import Exercise
+from maas_lab.errors import GatewayError, InvalidKey, NotQuite
 
 if TYPE_CHECKING:
     import openai
@@ -19,37 +15,6 @@ if TYPE_CHECKING:
     from maas_lab.lab import Lab
     from maas_lab.rows import SpendRow
     from maas_lab.traffic import Calls
-
-_asked: Counter[str] = Counter()
-
-
-@dataclass(frozen=True)
-class Exercise:
-    """An exercise: its number, where it is explained, and its hints from small to large."""
-
-    number: str
-    section: str
-    hints: tuple[str, ...]
-
-    def filled(self, **answers: object) -> None:
-        """Refuse blanks."""
-        for name, value in answers.items():
-            if value is ...:
-                raise NotDoneYet(f"Exercise {self.number}: `{name}` is still `...`", hint=self._next_hint())
-
-    def wrong(self, saw: str, why: str = "") -> NoReturn:
-        """Say what the check saw, why that is not enough, and the smallest next step."""
-        raise NotQuite(f"Exercise {self.number}: {saw}", why, self._next_hint())
-
-    def right(self, sentence: str) -> None:
-        """Print the one line of a solved exercise."""
-        _asked.pop(self.number, None)
-        print(f"Exercise {self.number} is right: {sentence}")
-
-    def _next_hint(self) -> str:
-        asked = _asked[self.number]
-        _asked[self.number] += 1
-        return self.hints[asked] if asked < len(self.hints) else f"read the section “{self.section}” again"
 
 
 def booked(lab: Lab, answer: Mapping[str, Any], row: SpendRow) -> None:

@@ -1,0 +1,40 @@
+"""What all checks share: an exercise, its hints, and how it is told that it is solved or not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import NoReturn
+
+from maas_lab.errors import NotDoneYet, NotQuite
+
+_asked: Counter[str] = Counter()
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """An exercise: its number, where it is explained, and its hints from small to large."""
+
+    number: str
+    section: str
+    hints: tuple[str, ...]
+
+    def filled(self, **answers: object) -> None:
+        """Refuse blanks."""
+        for name, value in answers.items():
+            if value is ...:
+                raise NotDoneYet(f"Exercise {self.number}: `{name}` is still `...`", hint=self._next_hint())
+
+    def wrong(self, saw: str, why: str = "") -> NoReturn:
+        """Say what the check saw, why that is not enough, and the smallest next step."""
+        raise NotQuite(f"Exercise {self.number}: {saw}", why, self._next_hint())
+
+    def right(self, sentence: str) -> None:
+        """Print the one line of a solved exercise."""
+        _asked.pop(self.number, None)
+        print(f"Exercise {self.number} is right: {sentence}")
+
+    def _next_hint(self) -> str:
+        asked = _asked[self.number]
+        _asked[self.number] += 1
+        return self.hints[asked] if asked < len(self.hints) else f"read the section “{self.section}” again"

@@ -1,0 +1,231 @@
+"""What the provider's checks say to answers that are wrong; the right ones are checked by the lesson itself."""
+
+from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from maas_lab import checks, faults, overlays
+from maas_lab.client import Reply
+from maas_lab.errors import NotDoneYet, NotQuite, Rejected, TookTooLong
+from maas_lab.manifests import render
+from maas_lab.objects import KubeObject
+from maas_lab.rows import CatalogModel
+from maas_lab.tables import EventRow
+
+MANIFESTS = Path(__file__).parents[1] / "manifests"
+LOCAL = [MANIFESTS / "infrastructure/overlays/local", MANIFESTS / "models/overlays/local"]
+OPENSHIFT = [MANIFESTS / "infrastructure/overlays/openshift", MANIFESTS / "models/overlays/openshift-gpu"]
+NAMESPACE, MODEL, URL = "mine", "smollm2-135m-instruct", "http://127.0.0.1:1234"
+GIVEN = next(one for one in render(LOCAL[0]) if one["kind"] == "Route")["spec"]
+
+
+class StandIn:
+    """A cluster that remembers what was applied and shows what the test put there."""
+
+    def __init__(self):
+        self.applied, self.refuses, self.is_ready = [], None, True
+        self.reasons = ["Scheduled", "Pulled", "Created", "Started"]
+        self.objects = {}
+
+    def apply(self, body, namespace=None, dry_run=False):
+        if self.refuses:
+            raise self.refuses
+        self.applied.append((body, dry_run))
+
+    def get(self, kind, name, namespace=None):
+        return self.objects[kind]
+
+    def list(self, kind, namespace=None):
+        return self.objects[kind]
+
+    def events(self, namespace=None, of=None):
+        return [EventRow("Normal", reason, of, 1, "") for reason in self.reasons]
+
+    def wait_ready(self, objects, timeout, namespace=None):
+        if not self.is_ready:
+            raise TookTooLong("waited in vain", "0 of 1 available", "look")
+
+
+@pytest.fixture
+def lab(monkeypatch):
+    monkeypatch.setattr("maas_lab.checks.exercise._asked", Counter())
+    address = {"address": {"url": URL}}
+    cluster = StandIn()
+    cluster.objects["InferenceService"] = KubeObject(metadata={"name": MODEL}, status=address)
+    cluster.objects["Pod"] = [pod("postgres-0", "T1"), pod("litellm-5c-ab", "T2")]
+    return SimpleNamespace(cluster=cluster, model=MODEL, overlay=lambda part: LOCAL[part == "models"])
+
+
+def pod(name, since):
+    ready = {"type": "Ready", "status": "True", "lastTransitionTime": since}
+    return KubeObject(metadata={"name": name}, status={"conditions": [ready]})
+
+
+def wrong(check, *arguments):
+    with pytest.raises(NotQuite) as error:
+        check(*arguments)
+    assert error.value.hint
+    return "\n".join(error.value.lines())
+
+
+def friendly(**spec):
+    metadata = {"name": "models"}
+    return {"apiVersion": "route.openshift.io/v1", "kind": "Route", "metadata": metadata, "spec": {**GIVEN, **spec}}
+
+
+def to(name):
+    return {"kind": "Service", "name": name}
+
+
+@pytest.mark.parametrize(
+    ("body", "saw"),
+    [
+        ("models", "not a Route with the name"),
+        ({**friendly(), "kind": "Service"}, "not a Route with the name"),
+        ({**friendly(), "metadata": {"name": "litellm"}}, "not a Route with the name"),
+        (friendly(to=to("gateway")), "leads to the Service `gateway`, and the platform has no such Service"),
+        (friendly(to=to("postgres")), "leads to `postgres`, and that is not the gateway"),
+        (friendly(port={"targetPort": "https"}), "a port that the Service does not have"),
+        (friendly(port=None), "a port that the Service does not have"),
+        (friendly(tls={"termination": "edge"}), "its `tls` is not"),
+    ],
+)
+def test_a_route_that_leads_elsewhere(lab, body, saw):
+    assert saw in wrong(checks.route, lab, NAMESPACE, body)
+
+
+def test_a_route_that_the_cluster_refuses_or_accepts(lab, capsys):
+    lab.cluster.refuses = Rejected("the cluster rejects it", ".spec.ports: field not declared", "mend it")
+    assert "why: .spec.ports" in wrong(checks.route, lab, NAMESPACE, friendly(ports={}))
+    lab.cluster.refuses = None
+    checks.route(lab, NAMESPACE, friendly())
+    assert lab.cluster.applied == [(friendly(), True)], "only asked, nothing changed"
+    assert capsys.readouterr().out.startswith("Exercise 2.1 is right: ")
+
+
+@pytest.mark.parametrize(
+    ("steps", "first", "saw"),
+    [
+        ("Scheduled", "postgres", "not the list of the reasons"),
+        ([], "postgres", "not the list of the reasons"),
+        (["Scheduled", "Created", "Guessed"], "postgres", "they are: Scheduled, Pulled, Created, Started"),
+        (["Scheduled", "Started"], "postgres", "lacks a step"),
+        (["Started", "Created", "Scheduled"], "postgres", "lacks a step"),
+        (["Scheduled", "Created", "Started"], "litellm", "`first` is 'litellm'"),
+        (["Scheduled", "Created", "Started"], 0, "`first` is 0"),
+    ],
+)
+def test_steps_that_are_no_pods_life(lab, steps, first, saw):
+    assert saw in wrong(checks.order, lab, NAMESPACE, steps, first)
+
+
+@pytest.mark.parametrize("first", ["postgres", "postgres-0"])
+@pytest.mark.parametrize("moment", ["T2", "T3"])
+def test_the_order_of_a_pods_life(lab, capsys, first, moment):
+    lab.cluster.objects["Pod"] = [pod("litellm-5c-ab", moment), pod("postgres-0", "T2")]
+    checks.order(lab, NAMESPACE, lab.cluster.reasons, first)
+    assert f"Scheduled, Created, Started; and {first} was Ready first" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "address", "saw"),
+    [
+        ("granite", f"{URL}/v1", "`served` is 'granite'"),
+        (MODEL, "http://elsewhere/v1", "not where the InferenceService says"),
+        (MODEL, None, "not where the InferenceService says"),
+        (MODEL, URL, "does not end in /v1"),
+    ],
+)
+def test_a_name_or_address_that_is_not_the_models(lab, name, address, saw):
+    assert saw in wrong(checks.served, lab, NAMESPACE, name, address)
+
+
+class Books:
+    """A gateway that offers and has booked what the test says."""
+
+    def __init__(self, *models, cost=0.07):
+        self.offered, self.row = models, SimpleNamespace(request_id="c1", total_tokens=50, cost=cost)
+
+    def models(self):
+        return list(self.offered)
+
+    def spend_row(self, request_id, timeout):
+        assert request_id == "c1"
+        return self.row
+
+
+OFFER = CatalogModel(MODEL, "1", MODEL, f"{URL}/v1", 0.001, 0.002)
+REPLY = Reply("hi", MODEL, "c1", 30, 20, 50, "stop", 1.0)
+
+
+@pytest.mark.parametrize(
+    ("books", "reply", "row", "saw"),
+    [
+        (Books(), REPLY, None, "offers 0 models"),
+        (Books(OFFER, OFFER), REPLY, None, "offers 2 models"),
+        (Books(CatalogModel(MODEL, "1", "granite", URL, 1, 1)), REPLY, None, "under another name or address"),
+        (Books(CatalogModel(MODEL, "1", MODEL, "http://x/v1", 1, 1)), REPLY, None, "under another name or address"),
+        (Books(CatalogModel(MODEL, "1", MODEL, URL, 0.001, 0)), REPLY, None, "free of charge"),
+        (Books(OFFER), "hi", None, "no answer of the model"),
+        (Books(OFFER), REPLY, SimpleNamespace(request_id="c2"), "belongs to another call"),
+        (Books(OFFER, cost=0.06), REPLY, SimpleNamespace(request_id="c1"), "another cost"),
+    ],
+)
+def test_a_gate_that_is_not_open(lab, books, reply, row, saw):
+    assert saw in wrong(checks.gate, lab, NAMESPACE, books, reply, row)
+
+
+def test_an_open_gate(lab, capsys):
+    checks.gate(lab, NAMESPACE, Books(OFFER), REPLY, SimpleNamespace(request_id="c1"))
+    assert capsys.readouterr().out.startswith("Exercise 2.4 is right: ")
+
+
+def test_a_fault_is_repaired_only_when_found_mended_and_whole(lab, capsys):
+    platform = render(LOCAL[0], NAMESPACE)
+    [right] = [one for one in platform if one["kind"] == "Deployment"]
+    faults.plant(lab.cluster, platform)
+    [(broken, dry_run)] = lab.cluster.applied
+    assert broken != right
+    assert not dry_run
+    lab.cluster.objects["Deployment"] = broken
+    assert "`culprit` is 'DATABASE_URL'" in wrong(checks.repaired, lab, NAMESPACE, "DATABASE_URL")
+    assert "not mended yet" in wrong(checks.repaired, lab, NAMESPACE, "DB_PASSWORD")
+    lab.cluster.objects["Deployment"], lab.cluster.is_ready = right, False
+    assert "why: 0 of 1 available" in wrong(checks.repaired, lab, NAMESPACE, "DB_PASSWORD")
+    lab.cluster.is_ready = True
+    checks.repaired(lab, NAMESPACE, "DB_PASSWORD")
+    assert capsys.readouterr().out.startswith("Exercise 2.5 is right: ")
+
+
+def test_blanks_and_growing_hints(lab):
+    hints = []
+    for _ in range(4):
+        with pytest.raises(NotDoneYet, match=r"Exercise 2.3: `served` is still") as error:
+            checks.served(lab, NAMESPACE, ..., ...)
+        hints.append(error.value.hint)
+    assert len(set(hints)) == 3
+    assert hints[2] == hints[3] == "read the section “Serve a model” again"
+
+
+def test_every_hint_leads_to_a_section_that_the_lesson_has():
+    lesson = (MANIFESTS.parent / "solutions/02_provider.py").read_text()
+    source = Path(checks.provider.__file__).read_text()
+    sections = [line.strip().strip('",') for line in source.splitlines() if line.startswith('        "')]
+    named = [one for one in sections if one[:1].isupper()]
+    assert len(named) == 5
+    assert [one for one in named if f"## {one}\n" not in lesson] == []
+
+
+def test_the_comparison_is_made_from_the_overlays_and_lists_only_differences():
+    rows = {row.question: (row.local, row.openshift) for row in overlays.compare(LOCAL, OPENSHIFT)}
+    assert rows["which model"] == (MODEL, "granite-3-1-8b-instruct")
+    assert rows["GPUs for one copy"] == ("none", "1")
+    assert rows["memory that one copy asks for"][1] == "16Gi"
+    assert rows["nodes it may run on"][1] == "also those tainted nvidia.com/gpu"
+    assert rows["a new version"] == ("starts beside the old one", "starts when the old one is gone")
+    assert rows["the way from outside"] == ("HTTP on this machine", "HTTPS, ended at the router")
+    assert rows["the portal"][1] == "backend, frontend"
+    assert "the gateway's image" not in rows, "the same everywhere"
+    assert overlays.compare(LOCAL, LOCAL) == []
