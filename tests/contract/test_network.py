@@ -4,6 +4,7 @@ The pods of these tests are placed by nobody; the test says how they are, as a k
 """
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -33,9 +34,9 @@ class ControlPlane(LocalServer):
 
 
 @pytest.fixture(scope="module")
-def kubeconfig(request, tmp_path_factory, kubeconfig):
+def kubeconfig(request, tmp_path_factory):
     if GIVEN:
-        yield kubeconfig
+        yield Path(GIVEN)
         return
     python, definitions = request.getfixturevalue("runtime").python, request.getfixturevalue("definitions")
     server = ControlPlane(python, definitions, tmp_path_factory.mktemp("controllers"))
