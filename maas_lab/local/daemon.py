@@ -55,7 +55,7 @@ class Daemon:
         self._forwarder = Keeper("network", _forwarder(runtime, self._table), home.root, changed=self._note)
         self._status = Work(objects.store, [self])
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._phase = "running"
+        self._phase = "starting"
 
     def serve(self) -> None:
         """Take over what an earlier daemon left, and serve until SIGTERM or SIGINT."""
@@ -80,6 +80,7 @@ class Daemon:
     async def run(self) -> None:
         """Run the pods until cancelled, and then end them."""
         self._loop = asyncio.get_running_loop()
+        self._publish("running")
         try:
             await self._kubelet.run()
         finally:
