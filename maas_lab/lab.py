@@ -9,7 +9,7 @@ import openai
 from maas_lab import settings
 from maas_lab.client import Curl, openai_client
 from maas_lab.cluster import Cluster
-from maas_lab.errors import UsageError
+from maas_lab.errors import LabError, UsageError
 from maas_lab.keys import ApiKey
 from maas_lab.local import LocalCluster
 from maas_lab.platform import Platform
@@ -76,6 +76,11 @@ class Lab:
         """Return the curl command that asks the model, as the portal shows it; it prints with the key masked."""
         return Curl(self.url, key, prompt, model=self.model, max_tokens=max_tokens)
 
+    def close(self) -> None:
+        """Close the connections."""
+        self.gateway.close()
+        self.cluster.close()
+
     def __repr__(self) -> str:
         version = self.cluster.version()
         where = "local processes on this machine" if version.endswith("maas-lab-local") else self.cluster.server
@@ -99,7 +104,12 @@ def connect(kubeconfig: Path | str | None = None, context: str | None = None, *,
         LabError: there is no such cluster or no lab on it, or the local one cannot be started; says what to do.
     """
     settings.never_proxy_loopback()
-    return Lab(_cluster(kubeconfig, context), namespace or settings.namespace())
+    cluster = _cluster(kubeconfig, context)
+    try:
+        return Lab(cluster, namespace or settings.namespace())
+    except LabError:
+        cluster.close()
+        raise
 
 
 def _cluster(kubeconfig: Path | str | None, context: str | None) -> Cluster:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -9,17 +10,18 @@ import subprocess
 import sys
 
 import pytest
+import yaml
 
 from maas_lab import connect
 from maas_lab.errors import ClusterUnreachable, NotFound, NotLoggedIn, UsageError
 
 
-def kubeconfig(folder, server, token="nothing"):
+def kubeconfig(folder, server):
     told = {
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [{"name": "it", "cluster": {"server": server, "insecure-skip-tls-verify": True}}],
-        "users": [{"name": "me", "user": {"token": token}}],
+        "users": [{"name": "me", "user": {"token": "nothing"}}],
         "contexts": [{"name": "it", "context": {"cluster": "it", "user": "me"}}],
         "current-context": "it",
     }
@@ -55,8 +57,11 @@ def test_the_argument_comes_before_the_environment(tmp_path, monkeypatch):
 
 
 def test_a_wrong_token_is_told(stack, tmp_path):
+    told = yaml.safe_load(stack.local.kubeconfig.read_text())
+    told["users"][0]["user"]["token"] = "wrong"
+    (tmp_path / "kubeconfig").write_text(json.dumps(told))
     with pytest.raises(NotLoggedIn):
-        connect(kubeconfig(tmp_path, stack.platform.cluster.server, "wrong"))
+        connect(tmp_path / "kubeconfig")
 
 
 def test_a_namespace_without_a_platform_is_told(stack):
@@ -66,8 +71,9 @@ def test_a_namespace_without_a_platform_is_told(stack):
 
 
 def test_the_lab_says_which_cluster_gateway_and_model(stack):
-    lab = connect()
-    cluster, gateway, model = repr(lab).splitlines()[1:]
+    with contextlib.closing(connect()) as lab:
+        told = repr(lab)
+    cluster, gateway, model = told.splitlines()[1:]
     assert "v1.32.0+maas-lab-local, local processes on this machine, namespace maas-system" in cluster
     assert f"LiteLLM 1.81.0 at {stack.gateway.url}" in gateway
     assert model.endswith("smollm2-135m-instruct")
@@ -97,4 +103,5 @@ def test_in_a_pod_the_service_account_is_used_when_no_local_cluster_runs(monkeyp
 
 def test_in_a_workbench_a_running_local_cluster_is_meant(stack, monkeypatch):
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
-    assert "local processes on this machine" in repr(connect())
+    with contextlib.closing(connect()) as lab:
+        assert "local processes on this machine" in repr(lab)
