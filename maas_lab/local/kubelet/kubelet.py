@@ -1,4 +1,4 @@
-"""Watch the pods of the one node and give each its turn; processes run in threads, everything else on the event loop."""
+"""Watch the pods of the one node and give each its turn; processes run in threads, the rest on the event loop."""
 
 from __future__ import annotations
 

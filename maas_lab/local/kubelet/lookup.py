@@ -1,4 +1,4 @@
-"""Read what a container refers to: Secrets, ConfigMaps and fields of its pod; what is missing is told as a kubelet does."""
+"""Read what a container refers to: Secrets, ConfigMaps and fields of its pod, or say what a kubelet says."""
 
 from __future__ import annotations
 
