@@ -130,7 +130,7 @@ def test_what_still_is_as_it_should_be_is_adopted_and_the_rest_is_ended(tmp_path
     one.stop()
     processes.kill(stranger)
     for process in (kept, stranger):
-        process.wait()
+        process.poll()
 
 
 def test_a_process_whose_mark_cannot_be_read_is_known_by_its_note(tmp_path, run):
