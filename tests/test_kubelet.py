@@ -599,7 +599,7 @@ def test_volumes_become_folders_and_claims_outlive_their_pods(start):
     assert list(seen[-1]["/tmp"].iterdir()) == []
     live.delete(POD, "web")
     live.delete(CLAIM, "data")
-    live.until(lambda: not at["/data"].exists(), "the claim's folder to go")
+    live.until(lambda: not (live.home / "volumes" / NAMESPACE).exists(), "the claim's folder to go")
 
 
 @pytest.mark.parametrize(
