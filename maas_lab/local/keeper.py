@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import signal
@@ -65,8 +66,9 @@ class Keeper:
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the process, if it runs."""
-        if (pid := self.pid) is not None:
-            psutil.Process(pid).send_signal(number)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if (pid := self.pid) is not None:
+                psutil.Process(pid).send_signal(number)
 
     @property
     def state(self) -> State:

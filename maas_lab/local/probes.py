@@ -29,7 +29,7 @@ class Check:
     Attributes:
         kind: `Startup`, `Liveness` or `Readiness`.
         ask: returns why the process fails, or nothing.
-        delay_s: seconds after the start before failures count.
+        delay_s: seconds after the start before failures count; without it they do so after one period.
         period_s: seconds between two times.
         successes: how many in a row make a success.
         failures: how many in a row make a failure.
@@ -80,7 +80,7 @@ class Prober:
         self._stop.set()
 
     def _run(self) -> None:
-        due = time.monotonic() + self.check.delay_s
+        due = time.monotonic() + (self.check.delay_s or self.check.period_s)
         eager = self.check.kind != LIVENESS and self.check.successes == 1
         while not self._stop.is_set():
             counts = time.monotonic() >= due

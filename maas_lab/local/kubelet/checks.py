@@ -9,6 +9,7 @@ import psutil
 from maas_lab.local.images import Program
 from maas_lab.local.kube.store import Object
 from maas_lab.local.probes import LIVENESS, READINESS, STARTUP, Check, foreign, http_get, refused, tcp_connect
+from maas_lab.settings import LOOPBACK
 
 FIELDS = {STARTUP: "startupProbe", LIVENESS: "livenessProbe", READINESS: "readinessProbe"}
 Ask = Callable[[psutil.Process], str]
@@ -40,8 +41,7 @@ def _ask(probe: Object, container: Object, ports: Mapping[int, int], program: Pr
     if one := probe.get("httpGet"):
         return _http(one, container, ports, timeout_s)
     if one := probe.get("tcpSocket"):
-        number = _number(one["port"], container)
-        return _at_port(number, ports, lambda port: tcp_connect(port, timeout_s))
+        return _at_port(one["port"], container, ports, lambda port: tcp_connect(port, timeout_s), "{}")
     if one := probe.get("exec"):
         return _command(one.get("command") or [], program)
     return _always("the local cluster has no gRPC probes; use httpGet or tcpSocket")
@@ -53,17 +53,28 @@ def _http(one: Object, container: Object, ports: Mapping[int, int], timeout_s: f
     path = "/" + (one.get("path") or "/").lstrip("/")
     headers = {"Host": one["host"]} if one.get("host") else {}
     headers |= {header["name"]: header.get("value", "") for header in one.get("httpHeaders") or ()}
-    number = _number(one["port"], container)
-    return _at_port(number, ports, lambda port: http_get(port, path, headers, timeout_s))
+    silent = f'Get "http://{LOOPBACK}:{one["port"]}{path}": {{}}'
+    return _at_port(one["port"], container, ports, lambda port: http_get(port, path, headers, timeout_s), silent)
 
 
-def _at_port(number: int | None, ports: Mapping[int, int], ask: Callable[[int], str]) -> Ask:
-    """Ask at the loopback port of a container's port; the process itself must listen there."""
+def _at_port(
+    named: int | str, container: Object, ports: Mapping[int, int], ask: Callable[[int], str], silent: str
+) -> Ask:
+    """Ask at the loopback port of a container's port; the process itself must listen there.
+
+    Args:
+        named: the port's number or name in the manifest.
+        container: from a pod's spec.
+        ports: of its image; behind any other there is nobody.
+        ask: returns why a loopback port fails, or nothing.
+        silent: what to say where nobody is, with a place for the reason.
+    """
+    number = _number(named, container)
     if number is None:
-        return _always("the container has no port of this name")
-    port = ports.get(number)
-    if port is None:
-        return _always(refused(number))  # nothing of this image listens there
+        return _always(f'the container has no port that is named "{named}"')
+    if number not in ports:
+        return _always(silent.format(refused(number)))
+    port = ports[number]
     return lambda process: ask(port) or foreign(process, port)
 
 

@@ -68,8 +68,8 @@ class ContainerRun:
             state, last = {"running": {"startedAt": _stamp(self.state.started_at)}}, self.previous
             id_ = _id(self.state.pid)
         elif self.waiting is not None:
-            state, last = {"waiting": self.waiting}, self.ended
-            id_ = (self.ended or {}).get("containerID", "")
+            state, last = {"waiting": self.waiting}, self.previous if self.worker else self.ended
+            id_ = (last or {}).get("containerID", "")
         else:
             state, last = {"terminated": self.ended}, self.previous
             id_ = self.ended.get("containerID", "")

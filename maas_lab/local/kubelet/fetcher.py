@@ -44,8 +44,8 @@ class Fetcher:
             self._forget()
             self._reference = reference
         if not _REFERENCE.fullmatch(reference):
-            why = f'Failed to apply default image tag "{reference}": couldn\'t parse image name "{reference}": '
-            why += "invalid reference format"
+            unreadable = f'couldn\'t parse image name "{reference}": invalid reference format'  # codespell:ignore
+            why = f'Failed to apply default image tag "{reference}": {unreadable}'
             told = [("Warning", "InspectFailed", why), ("Warning", "Failed", "Error: InvalidImageName")]
             raise Waiting("InvalidImageName", why, None, *told)
         image = self._pulls.find(reference)

@@ -1,4 +1,4 @@
-"""Watch the pods of the one node and give each its turn; processes have threads, all else is on the event loop."""
+"""Watch the pods of the one node and give each its turn; processes run in threads, the rest on the event loop."""
 
 from __future__ import annotations
 

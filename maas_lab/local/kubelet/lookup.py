@@ -1,4 +1,4 @@
-"""Read what a container refers to: Secrets, ConfigMaps and fields of its pod; tell what is missing as a kubelet."""
+"""Read what a container refers to: Secrets, ConfigMaps and fields of its pod, or say what a kubelet says."""
 
 from __future__ import annotations
 

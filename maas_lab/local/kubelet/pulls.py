@@ -72,6 +72,6 @@ class Pulls:
         """Return why a reference cannot be pulled."""
         held = ", ".join(self._catalogue.references) or "nothing"
         return (
-            f'failed to pull image "{reference}": not found in the catalogue of the local cluster, which pulls from '
-            f"no registry; it holds {held}"
+            f'image "{reference}" not found in the catalogue of the local cluster, which pulls from no registry; '
+            f"it holds {held}"
         )

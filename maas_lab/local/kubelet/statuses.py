@@ -53,7 +53,7 @@ def pod(obj: Object, containers: Sequence[Object], at: str, *, mounted: bool, ov
     """
     old = obj.get("status") or {}
     phase = _phase(obj["spec"].get("restartPolicy", "Always"), containers, over=over)
-    new = [_dated(one, old, at) for one in _conditions(obj, containers, phase, mounted=mounted and not over)]
+    new = [_dated(one, old, at) for one in _conditions(obj, containers, phase, mounted=mounted)]
     others = [one for one in old.get("conditions") or () if one["type"] not in OURS]
     addresses = {"podIP": LOOPBACK, "podIPs": [{"ip": LOOPBACK}]} if mounted else {}
     return {
@@ -88,12 +88,13 @@ def _phase(policy: str, containers: Sequence[Object], *, over: bool) -> str:
 def _conditions(obj: Object, containers: Sequence[Object], phase: str, *, mounted: bool) -> Iterator[Object]:
     unready = [one["name"] for one in containers if not one["ready"]]
     why: tuple[str, ...] = ()
-    if ended := {"Succeeded": "PodCompleted", "Failed": "PodFailed"}.get(phase):
+    ended = {"Succeeded": "PodCompleted", "Failed": "PodFailed"}.get(phase)
+    if ended:
         why = (ended,)
     elif unready:
         why = ("ContainersNotReady", f"containers with unready status: [{' '.join(unready)}]")
     closed = why or _closed_gates(obj)
-    yield _condition("PodReadyToStartContainers", mounted)
+    yield _condition("PodReadyToStartContainers", mounted and not ended)
     yield _condition("Initialized", True, "PodCompleted" if phase == "Succeeded" else "")
     yield _condition("Ready", not closed, *closed)
     yield _condition("ContainersReady", not why, *why)

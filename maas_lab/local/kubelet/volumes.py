@@ -51,6 +51,8 @@ class Volumes:
         for folder in self._claims.glob("*/*"):
             if folder not in kept:
                 shutil.rmtree(folder)
+                if not any(folder.parent.iterdir()):
+                    folder.parent.rmdir()
 
     def _mount(self, pod: Object, volume: Object) -> Path:
         folder = self.folder(pod) / "volumes" / volume["name"]
