@@ -18,8 +18,8 @@ from maas_lab.rows import CatalogModel, KeyInfo, SpendRow
 
 # What LiteLLM takes for "no limit" where it is not null.
 _FREE = {"models": [], "duration": "-1"}
+_NO_MODELS = "LLM Model List not loaded in"  # LiteLLM without a configuration file, before its first model: a 500
 _LIMITS = ("max_budget", "budget_duration", "rpm_limit", "tpm_limit", "max_parallel_requests", "models")
-NO_MODELS = "LLM Model List not loaded in"  # LiteLLM 1.81.0 answers 500 with this before the first model is there
 
 
 class Gateway:
@@ -79,7 +79,7 @@ class Gateway:
         try:
             return [CatalogModel.read(row) for row in self._rest.call("GET", "/model/info")["data"]]
         except GatewayError as error:
-            if NO_MODELS in error.why:
+            if _NO_MODELS in error.why:
                 return []
             raise
 
