@@ -12,6 +12,7 @@ import signal
 import ssl
 import subprocess
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,25 +24,27 @@ from maas_lab import wait
 from maas_lab.local.runtime import Runtime
 
 ROOT = Path(__file__).parents[2]
+PROGRAM = ("-m", "maas_lab.local.kube")
+WITH_CONTROLLERS = (str(Path(__file__).parent / "recorded" / "control_plane.py"),)
 GIVEN = os.environ.get("MAAS_LAB_CONTRACT_KUBECONFIG")
 
 
 class LocalServer:
     """The local API server as a process of its own, on a home of its own."""
 
-    def __init__(self, python: Path, definitions: Path, home: Path) -> None:
-        self._python, self._definitions, self.home = python, definitions, home
+    def __init__(self, python: Path, definitions: Path, home: Path, program: Sequence[str] = PROGRAM) -> None:
+        self._python, self._definitions, self.home, self._program = python, definitions, home, program
         self.kubeconfig = home / "kubeconfig"
         self.process: subprocess.Popen | None = None
 
     def argv(self) -> list[str]:
-        argv = [str(self._python), "-m", "maas_lab.local.kube"]
-        return [*argv, "--home", str(self.home), "--schemas", str(self._definitions)]
+        return [str(self._python), *self._program, "--home", str(self.home), "--schemas", str(self._definitions)]
 
     def start(self) -> None:
         self.kubeconfig.unlink(missing_ok=True)
         with (self.home / "log").open("ab") as log:
-            self.process = subprocess.Popen(self.argv(), cwd=ROOT, stdout=log, stderr=log)
+            env = {**os.environ, "PYTHONPATH": str(ROOT)}
+            self.process = subprocess.Popen(self.argv(), cwd=ROOT, env=env, stdout=log, stderr=log)
 
         def answers() -> bool:
             assert self.process.poll() is None, (self.home / "log").read_text()
@@ -118,6 +121,16 @@ def kubeconfig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     server = LocalServer(python, request.getfixturevalue("definitions"), tmp_path_factory.mktemp("kube"))
     server.start()
     yield server.kubeconfig
+    server.stop()
+    assert "Traceback" not in server.log(), server.log()
+
+
+@pytest.fixture(scope="module")
+def local_control_plane(runtime: Runtime, definitions: Path, tmp_path_factory: pytest.TempPathFactory):
+    """A local server with all controllers, and a script for a kubelet."""
+    server = LocalServer(runtime.python, definitions, tmp_path_factory.mktemp("plane"), WITH_CONTROLLERS)
+    server.start()
+    yield server
     server.stop()
     assert "Traceback" not in server.log(), server.log()
 

@@ -258,6 +258,28 @@ def test_server_side_apply_that_is_refused(space, change, query, code, message):
     assert answer.json()["message"].startswith(message)
 
 
+GPU, ENOUGH = {"nvidia.com/gpu": "1"}, {"cpu": "1", "memory": "1Gi"}
+
+
+@pytest.mark.parametrize(
+    ("resources", "quality"),
+    [
+        ({}, "BestEffort"),
+        ({"limits": GPU}, "BestEffort"),
+        ({"requests": {"cpu": "0"}}, "BestEffort"),
+        ({"requests": {"cpu": "1"}}, "Burstable"),
+        ({"limits": {**ENOUGH, **GPU}}, "Guaranteed"),
+        ({"limits": ENOUGH, "requests": {"cpu": "1000m"}}, "Guaranteed"),
+        ({"limits": ENOUGH, "requests": {"memory": "1Mi"}}, "Burstable"),
+        ({"limits": {"cpu": "1"}}, "Burstable"),
+    ],
+)
+def test_a_pods_class_of_service_counts_cpu_and_memory(space, resources, quality):
+    spec = {"containers": [{"name": "c", "image": "i:1", "resources": resources}], "nodeSelector": {"no": "node"}}
+    answer = space.create("pods", {"metadata": {"name": "p"}, "spec": spec}, dryRun="All")
+    assert answer.json()["status"]["qosClass"] == quality
+
+
 def test_a_service_keeps_its_address(space):
     made = space.made("services", {"metadata": {"name": "s"}, "spec": {"ports": [{"port": 80}]}})
     assert made["spec"]["clusterIPs"] == [made["spec"]["clusterIP"]]

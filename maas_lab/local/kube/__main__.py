@@ -8,19 +8,22 @@ import json
 import logging
 import secrets
 import socket
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import uvicorn
 
 from maas_lab.local.home import try_lock, write_private
 from maas_lab.local.kube import certificates, schema
+from maas_lab.local.kube.lifecycle import Objects
 from maas_lab.local.kube.oauth import Account
 from maas_lab.local.kube.rules import Rules
-from maas_lab.local.kube.server import Server
+from maas_lab.local.kube.server import Runs, Server
 from maas_lab.local.kube.store import Store
 from maas_lab.local.kube.tokens import Tokens, User
 
 NAME = "maas-lab-local"
+Controllers = Iterable[Callable[[Objects], Runs]]
 USERS = {
     "alice": {"full_name": "Alice, a consumer", "groups": ["litemaas-users"]},
     "bob": {"full_name": "Bob, a consumer", "groups": ["litemaas-users"]},
@@ -39,22 +42,24 @@ def main() -> None:
     serve(given.home, given.schemas)
 
 
-def serve(home: Path, schemas: Path) -> None:
-    """Serve one home's cluster on a loopback port that the kernel chooses."""
+def serve(home: Path, schemas: Path, controllers: Controllers = ()) -> None:
+    """Serve one home's cluster, and let controllers work on it, on a loopback port that the kernel chooses."""
     folder = home / "kube"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
         if not try_lock(lock.fileno()):
             raise SystemExit(f"another API server serves {home}; two would overwrite each other's objects")
-        _serve(home, folder, schemas)
+        _serve(home, folder, schemas, controllers)
 
 
-def _serve(home: Path, folder: Path, schemas: Path) -> None:
+def _serve(home: Path, folder: Path, schemas: Path, controllers: Controllers) -> None:
     authority, certificate, key = certificates.ensure(folder)
     known = _secrets(folder / "secrets.json")
     store = Store(folder / "state.db")
     tokens = Tokens(known["token"], known["key"], store.owner)
-    server = Server(store, Rules(schema.load(schemas)), tokens, accounts(folder / "users.json"))
+    server = Server(
+        store, Rules(schema.load(schemas)), tokens, accounts(folder / "users.json"), controllers=controllers
+    )
     listener = socket.create_server(("127.0.0.1", 0))
     address = f"https://127.0.0.1:{listener.getsockname()[1]}"
     write_private(home / "kubeconfig", kubeconfig(address, authority.read_bytes(), known["token"]))

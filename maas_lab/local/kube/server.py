@@ -97,7 +97,7 @@ class Server:
             user = self._tokens.user(request.headers.get("authorization", ""))
             if user is None:
                 raise unauthorized()
-            return await self._answer(request, user)
+            return await self._answer(request, self._tokens.impersonated(user, request.headers))
         except ApiError as error:
             return self._refusal(error)
         except ClientDisconnect:
@@ -128,7 +128,7 @@ class Server:
         if path in ("/healthz", "/livez", "/readyz"):
             return PlainTextResponse("ok")
         if path == "/openapi/v2":
-            return Response(b"", media_type="application/com.github.proto-openapi.spec.v2@v1.0+protobuf")
+            return Response(b"", media_type="application/com.github.proto-openapi.spec.v2.v1.0+protobuf")
         if path in ("/api", "/apis") and discovery.wants_aggregated(request.headers.get("accept", "")):
             told = discovery.aggregated(core=path == "/api")
             return self._tagged(request, told, discovery.AGGREGATED)
