@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from maas_lab.local.kube import discovery, paths, reviews, tables
+from maas_lab.local.kube import discovery, expiry, paths, reviews, tables
 from maas_lab.local.kube.collector import Collector
 from maas_lab.local.kube.handlers import Handlers, Logs, no_logs, respond
 from maas_lab.local.kube.lifecycle import NAMESPACE, Objects, Target
@@ -63,7 +63,7 @@ class Server:
         self.objects = Objects(store, rules)
         self._handlers = Handlers(self.objects, tokens, logs)
         self._oauth = OAuth(tokens, accounts)
-        self._controllers = (Collector, *controllers)
+        self._controllers = (Collector, expiry.start, *controllers)
         self._documents: dict[str, bytes] = {}
 
     def app(self) -> Starlette:
