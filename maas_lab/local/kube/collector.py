@@ -14,7 +14,7 @@ from maas_lab.local.kube import deletion
 from maas_lab.local.kube.kinds import KINDS, Kind
 from maas_lab.local.kube.lifecycle import NAMESPACE, Objects, Target
 from maas_lab.local.kube.status import ApiError
-from maas_lab.local.kube.store import ADDED, DELETED, Change, Key, Object
+from maas_lab.local.kube.store import ADDED, DELETED, FULL, MODIFIED, Change, Key, Object
 from maas_lab.local.kube.strategy import PVC_PROTECTION
 from maas_lab.local.kube.texts import now
 
@@ -31,6 +31,7 @@ EMPTIED = (
     ("NamespaceContentRemaining", "ContentRemoved", "All content successfully removed"),
     ("NamespaceFinalizersRemaining", "ContentHasNoFinalizers", "All content-preserving finalizers finished"),
 )
+PAUSE_S = 1  # between two tries while the disk is full
 log = logging.getLogger(__name__)
 
 
@@ -49,10 +50,12 @@ class Collector:
     async def run(self) -> None:
         """Work until cancelled; first on what an earlier run has left undone."""
         for key, obj in list(self._store.everything()):
-            self._attempt(key, obj, gone=False)
+            self._changed.put_nowait(Change(0, MODIFIED, key, obj, b"", None))
         while True:
             change = await self._changed.get()
-            self._attempt(change.key, change.object, gone=change.type == DELETED)
+            if not self._attempt(change.key, change.object, gone=change.type == DELETED):
+                self._changed.put_nowait(change)
+                await asyncio.sleep(PAUSE_S)
             await asyncio.sleep(0)
 
     def _note(self, change: Change) -> None:
@@ -71,13 +74,16 @@ class Collector:
         if not self._inside[change.key.namespace]:
             del self._inside[change.key.namespace]
 
-    def _attempt(self, key: Key, obj: Object, *, gone: bool) -> None:
+    def _attempt(self, key: Key, obj: Object, *, gone: bool) -> bool:
+        """Do what one change asks for, and tell whether that is over; a store that is full is worth another try."""
         try:
             self._work(key, obj, gone=gone)
         except ApiError as error:
             log.warning("clearing up after %s/%s: %s", key.resource, key.name, error)
+            return error.code != FULL
         except Exception:
             log.exception("clearing up after %s/%s: a bug", key.resource, key.name)
+        return True
 
     def _work(self, key: Key, obj: Object, *, gone: bool) -> None:
         if gone:
