@@ -8,12 +8,14 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jwt
-from starlette.datastructures import Headers
 
 from maas_lab.local.kube.status import ApiError
+
+if TYPE_CHECKING:
+    from starlette.datastructures import Headers
 
 ISSUER = "https://kubernetes.default.svc"
 OAUTH = "sha256~"
