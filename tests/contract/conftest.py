@@ -21,6 +21,7 @@ import kubernetes
 import pytest
 
 from maas_lab import wait
+from maas_lab.errors import TookTooLong
 from maas_lab.local.runtime import Runtime
 
 ROOT = Path(__file__).parents[2]
@@ -166,14 +167,35 @@ def caller(kubeconfig: Path):
         yield lambda token: opened.enter_context(Api(kubeconfig, token=token))
 
 
-@pytest.fixture
-def space(api: Api):
-    """A namespace of the test's own; it is deleted without waiting."""
+@contextlib.contextmanager
+def namespace(api: Api):
+    """A new namespace; it is deleted without waiting."""
     name = f"contract-{uuid.uuid4().hex[:8]}"
     created = api.post("/api/v1/namespaces", json={"metadata": {"name": name}})
     assert created.status_code == 201, created.text
     yield Space(api, name)
     api.delete(f"/api/v1/namespaces/{name}")
+
+
+@pytest.fixture(scope="session")
+def furniture(api: Api) -> tuple[tuple[str, str], ...]:
+    """What a real cluster's controllers put into every namespace, if they run; the local server puts nothing there."""
+    known = (("serviceaccounts", "default"), ("configmaps", "kube-root-ca.crt"))
+    if not GIVEN:
+        return ()
+    with namespace(api) as space, contextlib.suppress(TookTooLong):
+        wait.until(lambda: all(api.get(space.path(*one)).is_success for one in known), what="furniture", timeout=5)
+        return known
+    return ()
+
+
+@pytest.fixture
+def space(api: Api, furniture: tuple[tuple[str, str], ...]):
+    """A namespace of the test's own, furnished."""
+    with namespace(api) as made:
+        for one in furniture:
+            wait.until(lambda: api.get(made.path(*one)).is_success, what=one[1], timeout=30)  # noqa: B023
+        yield made
 
 
 @pytest.fixture

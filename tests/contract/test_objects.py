@@ -314,9 +314,7 @@ def test_yaml_that_is_no_object_is_refused(space, text):
     assert space.api.get(path).status_code == 404
 
 
-@pytest.mark.parametrize(
-    "text", ["[" * 5000, '{"a":' * 5000, '{"a": NaN}', '{"a": 1e999}', '{"metadata": {"name": "\\ud800"}}']
-)
+@pytest.mark.parametrize("text", ["[" * 5000, '{"a":' * 5000, '{"a": NaN}', '{"data": {"k": 1e999}}'])
 def test_json_that_go_would_not_read_is_refused(space, text):
     answer = space.api.post(space.path("configmaps"), content=text, headers={"content-type": "application/json"})
     assert (answer.status_code, answer.json()["reason"]) == (400, "BadRequest")

@@ -21,6 +21,8 @@ GOOD = {
         "argoproj.io/v1alpha1/applications/infra",
     )
 }
+# A real server refuses some patches with 500 that are refused here with 400.
+pytestmark = pytest.mark.usefixtures("local_home")
 PATCHES = ("json-patch+json", "merge-patch+json", "strategic-merge-patch+json", "apply-patch+yaml")
 STRICT = {"fieldValidation": "Strict"}
 # A real server answers 500 to a server-side apply that does not fit the schema, and so does the local one.
