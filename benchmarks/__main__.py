@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import install, measures
+from benchmarks import install, kube, measures
 from maas_lab import settings
 from maas_lab.errors import LabError
 from maas_lab.local import LocalCluster, runtime
@@ -23,6 +23,7 @@ CHOICES = {
     "gateway": measures.gateway_overhead,
     "lesson": measures.lesson_run,
 }
+ALONE = {"kube": kube.measure, "install": install.measure}  # these need no running stack
 
 
 def show(console: Console, title: str, header: list[str], rows: list[list[str]]) -> None:
@@ -50,10 +51,10 @@ def on_a_stack(console: Console, names: list[str]) -> None:
 
 
 def main() -> int:
-    names = sys.argv[1:] or [*CHOICES, "install"]
+    names = sys.argv[1:] or [*CHOICES, *ALONE]
     console = Console(width=120)
-    if unknown := [name for name in names if name not in (*CHOICES, "install")]:
-        console.print(f"unknown: {', '.join(unknown)}; there are: {', '.join(CHOICES)}, install")
+    if unknown := [name for name in names if name not in {*CHOICES, *ALONE}]:
+        console.print(f"unknown: {', '.join(unknown)}; there are: {', '.join((*CHOICES, *ALONE))}")
         return 2
     told = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     model = next((line.split(":")[1].strip() for line in told if "model name" in line), "unknown CPU")
@@ -63,8 +64,9 @@ def main() -> int:
     )
     if stack := [name for name in names if name in CHOICES]:
         on_a_stack(console, stack)
-    if "install" in names:
-        show(console, *install.measure())
+    for name in names:
+        if name in ALONE:
+            show(console, *ALONE[name]())
     return 0
 
 

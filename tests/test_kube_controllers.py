@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from maas_lab.local.kube import deletion
+from maas_lab.local.kube import deletion, expiry
 from maas_lab.local.kube.collector import Collector
 from maas_lab.local.kube.controllers import all as controllers
 from maas_lab.local.kube.controllers import events, fitting, rollout
@@ -684,6 +684,31 @@ def test_events_are_counted_and_many_similar_ones_combined(cluster):
     counts = {one["message"]: one["count"] for one in found}
     single = {f"number {number}": 1 for number in range(9)}
     assert counts == {**single, "(combined from similar events): number 11": 4, "again": 3}
+
+
+def test_an_event_is_forgotten_an_hour_after_it_was_last_written(cluster):
+    recorder = events.Recorder(cluster.client, "tester", cluster.clock)
+    obj = cluster.create(POD, "one", asking())
+    recorder.normal(obj, "Once", "said")
+    work = expiry.start(cluster.objects, cluster.clock)
+    cluster.pass_time(3590)
+    work.run_until_idle()
+    assert cluster.told("Once") == ["said"]
+    version = cluster.objects.store.version
+    cluster.pass_time(15)
+    work.run_until_idle()
+    assert cluster.told("Once") == []
+    gone = [change for change in cluster.objects.store.since(version) if change.object.get("reason") == "Once"]
+    assert [change.type for change in gone] == ["DELETED"]  # who watches is told
+    assert work.run_until_idle() == 0
+
+
+def test_an_old_event_is_forgotten_at_the_next_start(cluster):
+    recorder = events.Recorder(cluster.client, "tester", cluster.clock)
+    recorder.normal(cluster.create(POD, "one", asking()), "Once", "said")
+    cluster.pass_time(7200)
+    expiry.start(cluster.objects, cluster.clock).run_until_idle()
+    assert cluster.told("Once") == []
 
 
 # Routes and InferenceServices

@@ -1,8 +1,14 @@
 """The store of the local cluster: versions, history, and a disk that is full."""
 
+import asyncio
+
 import pytest
 
+from maas_lab.local.kube import collector, deletion
 from maas_lab.local.kube.kinds import of
+from maas_lab.local.kube.lifecycle import NAMESPACE, Objects, Target
+from maas_lab.local.kube.queries import WriteOptions
+from maas_lab.local.kube.rules import Rules
 from maas_lab.local.kube.status import ApiError
 from maas_lab.local.kube.store import HISTORY, RECENT, Store
 
@@ -84,3 +90,29 @@ def test_a_full_disk_changes_nothing(store):
     store._db.execute("pragma max_page_count = 1000000")
     store.put(KIND, obj("a", "2"))
     assert (store.version, state(store), len(seen)) == (before + 1, {"a": "2"}, 1)
+
+
+def test_clearing_up_goes_on_when_there_is_room_again(store, schemas, monkeypatch):
+    monkeypatch.setattr(collector, "PAUSE_S", 0)
+    objects = Objects(store, Rules(schemas))
+    objects.create(Target(NAMESPACE), {"metadata": {"name": "n"}}, WriteOptions(manager="test"))
+    for number in range(20):
+        objects.create(Target(KIND, "n"), {"metadata": {"name": f"c{number}"}}, WriteOptions(manager="test"))
+
+    async def clear():
+        cleaner = collector.Collector(objects)
+        task = asyncio.create_task(cleaner.run())
+        deletion.delete(objects, Target(NAMESPACE, "", "n"), deletion.DeleteOptions())
+        store._db.execute(f"pragma max_page_count = {store._db.execute('pragma page_count').fetchone()[0]}")
+        for _ in range(100):
+            await asyncio.sleep(0)
+        left = len(store.list(KIND, "n"))
+        store._db.execute("pragma max_page_count = 1000000")
+        for _ in range(500):
+            await asyncio.sleep(0)
+        task.cancel()
+        return left, store.list(KIND, "n"), store.get(NAMESPACE, "", "n")
+
+    left, *after = asyncio.run(clear())
+    assert left > 0  # the disk was really full
+    assert after == [[], None]

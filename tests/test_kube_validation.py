@@ -160,6 +160,12 @@ def test_unknown_and_doubled_fields(schemas, kind_of):
     assert str(refused.value) == start + ", ".join(told)
 
 
+def test_unknown_fields_of_custom_kinds_are_told_in_the_order_of_their_names(schemas, kind_of):
+    predictor = {"model": {"modelFromat": {}}, "minReplica": 1}
+    told = schemas.decode(kind_of("InferenceService"), {"metadata": {}, "spec": {"predictor": predictor}}, "Warn")[1]
+    assert [one.split('"')[1] for one in told] == ["spec.predictor.minReplica", "spec.predictor.model.modelFromat"]
+
+
 WRONG_TYPES = [
     ("ConfigMap", {"data": {"a": 1}}, "number into Go struct field ConfigMap.data of type string"),
     ("ConfigMap", {"data": []}, "array into Go struct field ConfigMap.data of type map[string]string"),

@@ -12,6 +12,7 @@ import signal
 import ssl
 import subprocess
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,28 +21,31 @@ import kubernetes
 import pytest
 
 from maas_lab import wait
+from maas_lab.errors import TookTooLong
 from maas_lab.local.runtime import Runtime
 
 ROOT = Path(__file__).parents[2]
+PROGRAM = ("-m", "maas_lab.local.kube")
+WITH_CONTROLLERS = (str(Path(__file__).parent / "recorded" / "control_plane.py"),)
 GIVEN = os.environ.get("MAAS_LAB_CONTRACT_KUBECONFIG")
 
 
 class LocalServer:
     """The local API server as a process of its own, on a home of its own."""
 
-    def __init__(self, python: Path, definitions: Path, home: Path) -> None:
-        self._python, self._definitions, self.home = python, definitions, home
+    def __init__(self, python: Path, definitions: Path, home: Path, program: Sequence[str] = PROGRAM) -> None:
+        self._python, self._definitions, self.home, self._program = python, definitions, home, program
         self.kubeconfig = home / "kubeconfig"
         self.process: subprocess.Popen | None = None
 
     def argv(self) -> list[str]:
-        argv = [str(self._python), "-m", "maas_lab.local.kube"]
-        return [*argv, "--home", str(self.home), "--schemas", str(self._definitions)]
+        return [str(self._python), *self._program, "--home", str(self.home), "--schemas", str(self._definitions)]
 
     def start(self) -> None:
         self.kubeconfig.unlink(missing_ok=True)
         with (self.home / "log").open("ab") as log:
-            self.process = subprocess.Popen(self.argv(), cwd=ROOT, stdout=log, stderr=log)
+            env = {**os.environ, "PYTHONPATH": str(ROOT)}
+            self.process = subprocess.Popen(self.argv(), cwd=ROOT, env=env, stdout=log, stderr=log)
 
         def answers() -> bool:
             assert self.process.poll() is None, (self.home / "log").read_text()
@@ -122,6 +126,16 @@ def kubeconfig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     assert "Traceback" not in server.log(), server.log()
 
 
+@pytest.fixture(scope="module")
+def local_control_plane(runtime: Runtime, definitions: Path, tmp_path_factory: pytest.TempPathFactory):
+    """A local server with all controllers, and a script for a kubelet."""
+    server = LocalServer(runtime.python, definitions, tmp_path_factory.mktemp("plane"), WITH_CONTROLLERS)
+    server.start()
+    yield server
+    server.stop()
+    assert "Traceback" not in server.log(), server.log()
+
+
 @pytest.fixture(scope="session")
 def local_home(kubeconfig: Path) -> Path:
     """The home of the local server, for what a real cluster cannot show."""
@@ -153,14 +167,35 @@ def caller(kubeconfig: Path):
         yield lambda token: opened.enter_context(Api(kubeconfig, token=token))
 
 
-@pytest.fixture
-def space(api: Api):
-    """A namespace of the test's own; it is deleted without waiting."""
+@contextlib.contextmanager
+def namespace(api: Api):
+    """A new namespace; it is deleted without waiting."""
     name = f"contract-{uuid.uuid4().hex[:8]}"
     created = api.post("/api/v1/namespaces", json={"metadata": {"name": name}})
     assert created.status_code == 201, created.text
     yield Space(api, name)
     api.delete(f"/api/v1/namespaces/{name}")
+
+
+@pytest.fixture(scope="session")
+def furniture(api: Api) -> tuple[tuple[str, str], ...]:
+    """What a real cluster's controllers put into every namespace, if they run; the local server puts nothing there."""
+    known = (("serviceaccounts", "default"), ("configmaps", "kube-root-ca.crt"))
+    if not GIVEN:
+        return ()
+    with namespace(api) as space, contextlib.suppress(TookTooLong):
+        wait.until(lambda: all(api.get(space.path(*one)).is_success for one in known), what="furniture", timeout=5)
+        return known
+    return ()
+
+
+@pytest.fixture
+def space(api: Api, furniture: tuple[tuple[str, str], ...]):
+    """A namespace of the test's own, furnished."""
+    with namespace(api) as made:
+        for one in furniture:
+            wait.until(lambda: api.get(made.path(*one)).is_success, what=one[1], timeout=30)  # noqa: B023
+        yield made
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """What the local server has acknowledged, it keeps; for the local server only."""
 
 import concurrent.futures
+import contextlib
+import resource
 import signal
 import sqlite3
 import stat
@@ -8,7 +10,8 @@ import subprocess
 from pathlib import Path
 
 import httpx
-import pytest
+
+from maas_lab import wait
 
 ROOT = Path(__file__).parents[2]
 PATH = "/api/v1/namespaces/default/configmaps"
@@ -32,28 +35,88 @@ def test_objects_and_versions_survive_a_restart(local_server):
         assert int(later) > int(before["metadata"]["resourceVersion"])
 
 
-def test_nothing_acknowledged_is_lost_when_it_is_killed(local_server):
-    acknowledged = []
+class Writer:
+    """One client that creates, changes and deletes an object again and again, and notes what it was told."""
 
-    def write(number):
-        with local_server.api() as api:
-            for i in range(1000):
-                name = f"w-{number}-{i}"
-                if api.post(PATH, json={"metadata": {"name": name}}).status_code == 201:
-                    acknowledged.append(name)
+    def __init__(self, number):
+        self.path, self.name = f"{PATH}/w-{number}", f"w-{number}"
+        self.kept, self.tried, self.answers = None, None, 0  # values of the object; None where there is none
 
-    with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        writers = [pool.submit(write, number) for number in range(4)]
-        concurrent.futures.wait(writers, timeout=0.7)
-        local_server.stop(signal.SIGKILL)
-        for one in writers:
-            with pytest.raises(httpx.TransportError):
+    def write(self, server):
+        """Write until the server is gone."""
+        with contextlib.suppress(httpx.TransportError), server.api() as api:
+            while True:
+                self.step(api)
+
+    def step(self, api):
+        body = {"metadata": {"name": self.name}, "data": {"k": str(self.answers), "long": "x" * 500}}
+        if self.kept is None:
+            self.tried = str(self.answers)
+            answer = api.post(PATH, json=body)
+        elif self.answers % 5 == 4:
+            self.tried = None
+            answer = api.delete(self.path)
+        else:
+            self.tried = str(self.answers)
+            answer = api.put(self.path, json=body)
+        if answer.is_success:
+            self.kept, self.answers = self.tried, self.answers + 1
+        return answer
+
+    def check(self, api):
+        """What is there is what was acknowledged last, or what was asked for when the server went."""
+        answer = api.get(self.path)
+        found = answer.json()["data"]["k"] if answer.status_code == 200 else None
+        assert found in (self.kept, self.tried), (self.name, found, self.kept, self.tried)
+        self.kept = found
+
+
+def test_nothing_acknowledged_is_lost_when_it_is_killed_again_and_again(local_server):
+    writers = [Writer(number) for number in range(4)]
+    for _ in range(5):
+        before = sum(one.answers for one in writers)
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            running = [pool.submit(one.write, local_server) for one in writers]
+            wait.until(lambda: sum(one.answers for one in writers) > before + 60, what="writes", timeout=30)  # noqa: B023
+            local_server.stop(signal.SIGKILL)
+            for one in running:
                 one.result()
+        local_server.start()
+        with local_server.api() as api:
+            for one in writers:
+                one.check(api)
+            versions = [int(one["metadata"]["resourceVersion"]) for one in api.get(PATH).json()["items"]]
+            assert len(versions) == len(set(versions))
+
+
+def test_a_full_disk_is_told_and_loses_nothing(local_server):
+    """A limit on the size of its files stands in for the disk: the kernel refuses the write in the same place."""
+    pid, writers = local_server.process.pid, [Writer(number) for number in range(3)]
+    with local_server.api() as api:
+        for one in writers:
+            assert one.step(api).is_success
+        api.post("/api/v1/namespaces", json={"metadata": {"name": "going"}})
+        api.post("/api/v1/namespaces/going/configmaps", json={"metadata": {"name": "in-it"}})
+        used = (local_server.home / "kube" / "state.db-wal").stat().st_size
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (used + 20_000, resource.RLIM_INFINITY))
+        refused = next(answer for answer in (writers[0].step(api) for _ in range(100)) if not answer.is_success)
+        status = refused.json()
+        assert (refused.status_code, status["kind"], status["reason"]) == (503, "Status", "ServiceUnavailable")
+        assert status["message"].endswith("nothing was changed: is the disk full?")
+        for one in writers:  # what was acknowledged can be read, and a refused write has changed nothing
+            assert not one.step(api).is_success
+            one.tried = one.kept
+            one.check(api)
+        assert not api.delete("/api/v1/namespaces/going").is_success
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        for one in writers:
+            assert one.step(api).is_success
+    local_server.stop(signal.SIGKILL)
     local_server.start()
     with local_server.api() as api:
-        kept = {one["metadata"]["name"] for one in api.get(PATH).json()["items"]}
-    assert len(acknowledged) > 20
-    assert set(acknowledged) <= kept
+        for one in writers:
+            one.check(api)
+    assert "Traceback" not in local_server.log()
 
 
 def test_a_history_that_is_forgotten_is_gone(local_server):

@@ -128,13 +128,26 @@ def test_errors_are_the_servers_words(kubectl):
     assert "`selector` does not match template `labels`" in wrong.stderr
 
 
+def test_a_kind_that_there_is_not(kubectl):
+    text = "apiVersion: apps/v1\nkind: Deploymnt\nmetadata: {name: x}\n"
+    refused = kubectl("apply", "-f", "-", stdin=text, ok=False)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    told = 'resource mapping not found for name: "x" namespace: "" from "STDIN": no matches for kind "Deploymnt"'
+    assert told in refused.stderr
+
+
 def test_explain(kubectl):
     told = kubectl("explain", "deployment.spec.replicas").stdout
     assert "FIELD: replicas <integer>" in told
 
 
-def test_can_i(kubectl):
+def test_can_i(kubectl, space):
     assert kubectl("auth", "can-i", "create", "deployments").stdout == "yes\n"
+    other = f"--as=system:serviceaccount:{space.name}:viewer"
+    asked = kubectl("auth", "can-i", "create", "deployments", other, ok=False)
+    assert (asked.returncode, asked.stdout) == (1, "no\n")
+    refused = kubectl("get", "configmaps", other, ok=False)
+    assert f'User "system:serviceaccount:{space.name}:viewer" cannot list resource "configmaps"' in refused.stderr
 
 
 def test_delete(kubectl):

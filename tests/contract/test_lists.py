@@ -174,6 +174,7 @@ def test_a_bookmark_ends_what_was_there(space):
     assert [one["type"] for one in found] == ["ADDED"] * 5 + ["BOOKMARK"]
     assert found[-1]["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
     assert found[-1]["object"]["kind"] == "ConfigMap"
+    assert found[-1]["object"]["metadata"].get("creationTimestamp") is None
 
 
 @pytest.mark.usefixtures("five")

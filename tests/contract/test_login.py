@@ -39,6 +39,25 @@ def test_a_login_leads_to_a_token_of_the_user(stranger, users):
     assert stranger.post("/oauth/token", data=form).json() == {"error": "invalid_grant"}
 
 
+@pytest.mark.parametrize("name", ["alice", "carol"])
+def test_a_users_token_opens_nothing_of_the_administrator(stranger, users, name):
+    _, told = code(stranger, name, users[name]["password"])
+    form = {"grant_type": "authorization_code", "code": told["code"], "redirect_uri": HOME}
+    token = stranger.post("/oauth/token", data=form).json()["access_token"]
+    headers, path = {"authorization": f"Bearer {token}"}, "/api/v1/namespaces/default/secrets"
+    body = {"metadata": {"name": "mine"}}
+    for answer in (
+        stranger.get(path, headers=headers),
+        stranger.post(path, headers=headers, json=body),
+        stranger.delete("/api/v1/namespaces/default", headers=headers),
+        stranger.get(f"{path}?watch=true", headers=headers),
+    ):
+        assert (answer.status_code, answer.json()["reason"]) == (403, "Forbidden")
+        assert f'User "{name}" cannot' in answer.json()["message"]
+    forged = f"Bearer {token[:-4]}AAAA"
+    assert stranger.get(path, headers={"authorization": forged}).status_code == 401
+
+
 def test_a_wrong_password_is_asked_for_again(stranger):
     answer, _ = code(stranger, "alice", "wrong")
     assert (answer.status_code, answer.headers["www-authenticate"]) == (401, 'Basic realm="openshift"')

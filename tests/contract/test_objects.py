@@ -258,6 +258,28 @@ def test_server_side_apply_that_is_refused(space, change, query, code, message):
     assert answer.json()["message"].startswith(message)
 
 
+GPU, ENOUGH = {"nvidia.com/gpu": "1"}, {"cpu": "1", "memory": "1Gi"}
+
+
+@pytest.mark.parametrize(
+    ("resources", "quality"),
+    [
+        ({}, "BestEffort"),
+        ({"limits": GPU}, "BestEffort"),
+        ({"requests": {"cpu": "0"}}, "BestEffort"),
+        ({"requests": {"cpu": "1"}}, "Burstable"),
+        ({"limits": {**ENOUGH, **GPU}}, "Guaranteed"),
+        ({"limits": ENOUGH, "requests": {"cpu": "1000m"}}, "Guaranteed"),
+        ({"limits": ENOUGH, "requests": {"memory": "1Mi"}}, "Burstable"),
+        ({"limits": {"cpu": "1"}}, "Burstable"),
+    ],
+)
+def test_a_pods_class_of_service_counts_cpu_and_memory(space, resources, quality):
+    spec = {"containers": [{"name": "c", "image": "i:1", "resources": resources}], "nodeSelector": {"no": "node"}}
+    answer = space.create("pods", {"metadata": {"name": "p"}, "spec": spec}, dryRun="All")
+    assert answer.json()["status"]["qosClass"] == quality
+
+
 def test_a_service_keeps_its_address(space):
     made = space.made("services", {"metadata": {"name": "s"}, "spec": {"ports": [{"port": 80}]}})
     assert made["spec"]["clusterIPs"] == [made["spec"]["clusterIP"]]
@@ -274,4 +296,25 @@ def test_a_body_that_is_too_large_is_refused(space):
         space.create("configmaps", body), 422, "Invalid", 'ConfigMap "big" is invalid: []: Too long: may not be more'
     )
     huge = {"metadata": {"name": "big"}, "data": {"k": "x" * 3_200_000}}
-    assert space.create("configmaps", huge).status_code == 413
+    answer = space.create("configmaps", huge)
+    refused(answer, 413, "RequestEntityTooLarge", "Request entity too large: limit is 3145728")
+    assert space.config_map("small")  # the connection is still good, or a new one is
+
+
+@pytest.mark.parametrize(
+    "text", [b"a: [", b"\xff\xfe", b"a: &a [*a]", b"? [a]\n: b", b"- 1", b"[" * 5000, b"!!python/none x"]
+)
+def test_yaml_that_is_no_object_is_refused(space, text):
+    path = space.path("configmaps", "a")
+    headers = {"content-type": "application/apply-patch+yaml"}
+    applied = space.api.patch(path, content=text, headers=headers, params={"fieldManager": "one"})
+    assert (applied.status_code, applied.json()["reason"]) == (400, "BadRequest")
+    created = space.api.post(space.path("configmaps"), content=text, headers={"content-type": "application/yaml"})
+    assert (created.status_code, created.json()["reason"]) == (400, "BadRequest")
+    assert space.api.get(path).status_code == 404
+
+
+@pytest.mark.parametrize("text", ["[" * 5000, '{"a":' * 5000, '{"a": NaN}', '{"data": {"k": 1e999}}'])
+def test_json_that_go_would_not_read_is_refused(space, text):
+    answer = space.api.post(space.path("configmaps"), content=text, headers={"content-type": "application/json"})
+    assert (answer.status_code, answer.json()["reason"]) == (400, "BadRequest")

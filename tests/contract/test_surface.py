@@ -94,6 +94,16 @@ def test_nobody_may_read(caller):
     assert answer.json()["details"] == {"kind": "configmaps"}
 
 
+def test_only_administrators_may_be_somebody_else(space, caller):
+    space.made("serviceaccounts", {"metadata": {"name": "viewer"}})
+    asked = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 600}}
+    token = space.api.post(space.path("serviceaccounts", "viewer/token"), json=asked).json()["status"]["token"]
+    answer = caller(token).get(space.path("configmaps"), headers={"impersonate-user": "admin"})
+    name = f"system:serviceaccount:{space.name}:viewer"
+    told = f'User "{name}" cannot impersonate resource "users" in API group "" at the cluster scope'
+    assert (answer.status_code, answer.json()["message"]) == (403, f'users "admin" is forbidden: {told}')
+
+
 def test_certificates_are_checked(kubeconfig, api):
     with httpx.Client(trust_env=False) as stranger, pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY"):
         stranger.get(f"{api.base_url}/version")

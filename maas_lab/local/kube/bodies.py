@@ -109,10 +109,14 @@ def check_type(kind: Kind, obj: dict[str, Any]) -> None:
     Raises:
         ApiError: 400, it says that it is something else.
     """
+    for part in ("apiVersion", "kind"):
+        if not isinstance(obj.get(part), str | None):
+            why = f"cannot unmarshal {_in_gos_words(obj[part])} into Go struct field .{part} of type string"
+            raise bad_request(f"couldn't get version/kind; json parse error: json: {why}")
     version, name = obj.get("apiVersion") or kind.api_version, obj.get("kind") or kind.kind
     if version == kind.api_version and name == kind.kind:
         return
-    short = version.rsplit("/", 1)[-1] if isinstance(version, str) else version
+    short = version.rsplit("/", 1)[-1]
     if name != kind.kind:
         group = kind.group.split(".", 1)[0] or "core"
         why = f"converting ({short}.{name}) to ({group}.{kind.kind}): unknown conversion"
@@ -191,6 +195,10 @@ def refused_patch(kind: Kind, content_type: str) -> ApiError:
 
 def no_object(parsed: object) -> str:
     """Say in Go's words that a body is no object."""
-    found = {list: "array", str: "string", bool: "bool", type(None): "null"}.get(type(parsed), "number")
+    found = _in_gos_words(parsed)
     target = r'struct { APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }'
     return f"json: cannot unmarshal {found} into Go value of type {target}"
+
+
+def _in_gos_words(value: object) -> str:
+    return {list: "array", dict: "object", str: "string", bool: "bool", type(None): "null"}.get(type(value), "number")

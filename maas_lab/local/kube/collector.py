@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter, defaultdict
 
 from maas_lab.local.kube import deletion
 from maas_lab.local.kube.kinds import KINDS, Kind
 from maas_lab.local.kube.lifecycle import NAMESPACE, Objects, Target
 from maas_lab.local.kube.status import ApiError
-from maas_lab.local.kube.store import DELETED, Change, Key, Object
+from maas_lab.local.kube.store import ADDED, DELETED, FULL, MODIFIED, Change, Key, Object
 from maas_lab.local.kube.strategy import PVC_PROTECTION
 from maas_lab.local.kube.texts import now
 
@@ -30,6 +31,7 @@ EMPTIED = (
     ("NamespaceContentRemaining", "ContentRemoved", "All content successfully removed"),
     ("NamespaceFinalizersRemaining", "ContentHasNoFinalizers", "All content-preserving finalizers finished"),
 )
+PAUSE_S = 1  # between two tries while the disk is full
 log = logging.getLogger(__name__)
 
 
@@ -39,24 +41,49 @@ class Collector:
     def __init__(self, objects: Objects) -> None:
         self._objects, self._store = objects, objects.store
         self._changed: asyncio.Queue[Change] = asyncio.Queue()
-        self._store.listeners.append(self._changed.put_nowait)
+        self._owned: defaultdict[str, dict[Key, None]] = defaultdict(dict)  # what an owner's uid is named by
+        self._inside: Counter[str] = Counter()  # how many objects a namespace has
+        for key, obj in self._store.everything():
+            self._index(Change(0, ADDED, key, obj, b"", None))
+        self._store.listeners.append(self._note)
 
     async def run(self) -> None:
         """Work until cancelled; first on what an earlier run has left undone."""
         for key, obj in list(self._store.everything()):
-            self._attempt(key, obj, gone=False)
+            self._changed.put_nowait(Change(0, MODIFIED, key, obj, b"", None))
         while True:
             change = await self._changed.get()
-            self._attempt(change.key, change.object, gone=change.type == DELETED)
+            if not self._attempt(change.key, change.object, gone=change.type == DELETED):
+                self._changed.put_nowait(change)
+                await asyncio.sleep(PAUSE_S)
             await asyncio.sleep(0)
 
-    def _attempt(self, key: Key, obj: Object, *, gone: bool) -> None:
+    def _note(self, change: Change) -> None:
+        self._index(change)
+        self._changed.put_nowait(change)
+
+    def _index(self, change: Change) -> None:
+        for one in _owners(change.before):
+            self._owned[one["uid"]].pop(change.key, None)
+            if not self._owned[one["uid"]]:
+                del self._owned[one["uid"]]
+        if change.type != DELETED:
+            for one in _owners(change.object):
+                self._owned[one["uid"]][change.key] = None
+        self._inside[change.key.namespace] += {ADDED: 1, DELETED: -1}.get(change.type, 0)
+        if not self._inside[change.key.namespace]:
+            del self._inside[change.key.namespace]
+
+    def _attempt(self, key: Key, obj: Object, *, gone: bool) -> bool:
+        """Do what one change asks for, and tell whether that is over; a store that is full is worth another try."""
         try:
             self._work(key, obj, gone=gone)
         except ApiError as error:
             log.warning("clearing up after %s/%s: %s", key.resource, key.name, error)
+            return error.code != FULL
         except Exception:
             log.exception("clearing up after %s/%s: a bug", key.resource, key.name)
+        return True
 
     def _work(self, key: Key, obj: Object, *, gone: bool) -> None:
         if gone:
@@ -76,7 +103,7 @@ class Collector:
 
     def _collect(self, key: Key, obj: Object) -> None:
         """Delete an object of which every owner is gone."""
-        owners = obj["metadata"].get("ownerReferences") or []
+        owners = _owners(obj)
         if owners and not any(self._store.owner(one["uid"]) for one in owners):
             self._delete(key)
 
@@ -87,18 +114,17 @@ class Collector:
             deletion.delete(self._objects, Target(kind, key.namespace, key.name), how)
 
     def _dependents(self, uid: str) -> list[tuple[Key, Object]]:
-        return [
-            (key, obj)
-            for key, obj in self._store.everything()
-            if any(one["uid"] == uid for one in obj["metadata"].get("ownerReferences") or ())
+        found = [
+            (key, self._store.get(STORED[key.resource], key.namespace, key.name)) for key in self._owned.get(uid, ())
         ]
+        return [(key, obj) for key, obj in found if obj is not None]
 
     def _release_dependents(self, uid: str) -> None:
         for key, obj in self._dependents(uid):
             self._collect(key, obj)
 
     def _finish_owners(self, obj: Object) -> None:
-        for one in obj["metadata"].get("ownerReferences") or ():
+        for one in _owners(obj):
             if owner := self._store.owner(one["uid"]):
                 self._finalize(owner)
 
@@ -162,7 +188,7 @@ class Collector:
         namespace = self._store.get(NAMESPACE, "", name) if name else None
         if namespace is None or not namespace["metadata"].get("deletionTimestamp"):
             return
-        if any(key.namespace == name for key, _ in self._store.everything()):
+        if self._inside[name]:
             return
         if not (namespace.get("spec") or {}).get("finalizers"):
             return
@@ -177,3 +203,7 @@ class Collector:
             self._store.put(NAMESPACE, emptied)
         else:
             self._store.remove(NAMESPACE, emptied)
+
+
+def _owners(obj: Object | None) -> list[Object]:
+    return (obj["metadata"].get("ownerReferences") if obj else None) or []

@@ -50,7 +50,7 @@ def decode(root: Node, kind: Kind, obj: Any, validation: str) -> tuple[dict[str,
     found = walk.struct(root, obj, "", ())
     if walk.error:
         raise _refused(kind, walk.error)
-    told = list(dict.fromkeys(walk.told))
+    told = list(dict.fromkeys(sorted(walk.told) if kind.custom else walk.told))
     if told and validation == "Strict":
         raise _refused(kind, f"strict decoding error: {', '.join(told)}")
     head = {"apiVersion": kind.api_version, "kind": kind.kind}

@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from maas_lab.local.kube import discovery, paths, reviews, tables
+from maas_lab.local.kube import discovery, expiry, paths, reviews, tables
 from maas_lab.local.kube.collector import Collector
 from maas_lab.local.kube.handlers import Handlers, Logs, no_logs, respond
 from maas_lab.local.kube.lifecycle import NAMESPACE, Objects, Target
@@ -61,7 +61,7 @@ class Server:
         self.objects, self.store, self.rules, self._tokens = objects, objects.store, objects.rules, tokens
         self._handlers = Handlers(objects, tokens, logs)
         self._oauth = OAuth(tokens, accounts)
-        self._controllers = (Collector(objects), *controllers)
+        self._controllers = (Collector(objects), expiry.start(objects), *controllers)
         self._documents: dict[str, bytes] = {}
 
     def app(self) -> Starlette:
@@ -96,7 +96,7 @@ class Server:
             user = self._tokens.user(request.headers.get("authorization", ""))
             if user is None:
                 raise unauthorized()
-            return await self._answer(request, user)
+            return await self._answer(request, self._tokens.impersonated(user, request.headers))
         except ApiError as error:
             return self._refusal(error)
         except ClientDisconnect:
@@ -127,7 +127,7 @@ class Server:
         if path in ("/healthz", "/livez", "/readyz"):
             return PlainTextResponse("ok")
         if path == "/openapi/v2":
-            return Response(b"", media_type="application/com.github.proto-openapi.spec.v2@v1.0+protobuf")
+            return Response(b"", media_type="application/com.github.proto-openapi.spec.v2.v1.0+protobuf")
         if path in ("/api", "/apis") and discovery.wants_aggregated(request.headers.get("accept", "")):
             told = discovery.aggregated(core=path == "/api")
             return self._tagged(request, told, discovery.AGGREGATED)

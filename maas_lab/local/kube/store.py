@@ -21,6 +21,7 @@ from maas_lab.local.kube.status import ApiError, gone
 
 Object = dict[str, Any]
 ADDED, MODIFIED, DELETED = "ADDED", "MODIFIED", "DELETED"
+FULL = 503  # the code of a write for which there is no room
 RECENT = 1000  # changes kept in memory
 HISTORY = 10_000  # changes kept on disk
 SCHEMA = """
@@ -185,7 +186,7 @@ class Store:
                     self._db.execute("delete from history where version <= ?", [change.version - HISTORY])
         except sqlite3.OperationalError as error:
             told = f"the lab's store cannot be written ({error}); nothing was changed: is the disk full?"
-            raise ApiError(503, "ServiceUnavailable", told) from error
+            raise ApiError(FULL, "ServiceUnavailable", told) from error
         self.version = change.version
         if prunes:
             self._oldest = max(self._oldest, change.version - HISTORY + 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from maas_lab.local.kube import addresses
+from maas_lab.local.kube import addresses, quantities
 from maas_lab.local.kube.addresses import SERVICE
 from maas_lab.local.kube.kinds import STATUS, Kind
 from maas_lab.local.kube.store import Object, Store
@@ -22,6 +22,7 @@ NO_GENERATION = {
 NAME_LABEL = "kubernetes.io/metadata.name"
 PVC_PROTECTION = "kubernetes.io/pvc-protection"
 TROUBLE = "node.kubernetes.io/"
+COUNTED = ("cpu", "memory")
 
 
 def has_generation(kind: Kind) -> bool:
@@ -145,13 +146,18 @@ _BEGINS = {
 
 
 def _quality(spec: Object) -> str:
-    """Return a pod's quality of service from the requests and limits of its containers."""
+    """Return a pod's quality of service: what its containers ask for of cpu and memory decides, nothing else."""
     containers = [*spec.get("containers", []), *(spec.get("initContainers") or [])]
-    resources = [one.get("resources") or {} for one in containers]
-    if not any(one.get("requests") or one.get("limits") for one in resources):
+    asked = [(_counted(one, "limits"), _counted(one, "requests")) for one in containers]
+    if not any(limits or requests for limits, requests in asked):
         return "BestEffort"
-    for one in resources:
-        limits, requests = one.get("limits") or {}, one.get("requests") or {}
-        if not {"cpu", "memory"} <= limits.keys() or any(requests.get(n, limits[n]) != limits[n] for n in limits):
-            return "Burstable"
-    return "Guaranteed"
+    if all(len(limits) == len(COUNTED) and {**limits, **requests} == limits for limits, requests in asked):
+        return "Guaranteed"
+    return "Burstable"
+
+
+def _counted(container: Object, what: str) -> dict[str, Any]:
+    """Return the amounts of a container that count, as numbers; nothing asked for is no amount."""
+    told = (container.get("resources") or {}).get(what) or {}
+    amounts = {name: quantities.value(told[name]) for name in COUNTED if name in told}
+    return {name: amount for name, amount in amounts.items() if amount}

@@ -8,9 +8,14 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jwt
+
+from maas_lab.local.kube.status import ApiError
+
+if TYPE_CHECKING:
+    from starlette.datastructures import Headers
 
 ISSUER = "https://kubernetes.default.svc"
 OAUTH = "sha256~"
@@ -58,6 +63,24 @@ class Tokens:
             return ANONYMOUS
         scheme, _, token = authorization.partition(" ")
         return self.owner(token.strip()) if scheme.lower() == "bearer" else None
+
+    def impersonated(self, user: User, headers: Headers) -> User:
+        """Return as whom somebody wants to be seen, `kubectl --as`: a trial of what others may do.
+
+        Raises:
+            ApiError: 403, not everybody may try this.
+        """
+        name, groups = headers.get("impersonate-user", ""), headers.getlist("impersonate-group")
+        if not name and not groups:
+            return user
+        if not user.is_admin:
+            told = f'User "{user.name}" cannot impersonate resource "users" in API group "" at the cluster scope'
+            about = {"name": name, "kind": "users"}
+            raise ApiError(403, "Forbidden", f'users "{name}" is forbidden: {told}', about)
+        prefix, _, account = name.partition("serviceaccount:")
+        if prefix == "system:" and account and not groups:
+            groups = ["system:serviceaccounts", f"system:serviceaccounts:{account.split(':')[0]}"]
+        return User(name, "", (*groups, "system:authenticated"))
 
     def owner(self, token: str) -> User | None:
         """Return whose a token is, None if it is not one of ours or its time is over."""

@@ -115,7 +115,7 @@ class Watches:
             left = ends - asyncio.get_running_loop().time()
             if left <= 0 or self._ended:
                 return
-            if not await _happens(changed, min(left, BOOKMARK_S)) and how.bookmarks:
+            if not await _happens(changed, min(left, BOOKMARK_S)) and how.bookmarks and left > BOOKMARK_S:
                 position = max(position, self._store.version)
                 yield lines.bookmark(position)
 
@@ -135,12 +135,11 @@ class Lines:
 
     def bookmark(self, version: int, *, end: bool = False) -> bytes:
         """Return a note of how far the watch is."""
-        metadata: Object = {"resourceVersion": str(version), "creationTimestamp": None}
+        metadata: Object = {"resourceVersion": str(version)}
         if end:
             metadata["annotations"] = {"k8s.io/initial-events-end": "true"}
         obj = {"kind": self._kind.kind, "apiVersion": self._kind.api_version, "metadata": metadata}
         if self._how.form.shape == tables.TABLE:
-            metadata.pop("creationTimestamp")
             obj = {"kind": tables.TABLE, "apiVersion": f"{tables.META}/{self._how.form.version}", "metadata": metadata}
             obj.update(columnDefinitions=None, rows=[])
         return dump({"type": "BOOKMARK", "object": obj}) + b"\n"
