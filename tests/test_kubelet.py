@@ -741,7 +741,8 @@ def test_after_down_no_pod_is_stored_as_ready_and_up_starts_them_again(start):
 def killed_daemon(home, definitions, *names):
     """Let a daemon in another process run pods, each with a child process, and kill it."""
     argv = [sys.executable, __file__, str(home), str(definitions), *names]
-    with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True) as daemon:
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}  # the code beside this test, wherever another one is installed
+    with subprocess.Popen(argv, env=env, stdout=subprocess.PIPE, text=True) as daemon:
         try:
             return json.loads(daemon.stdout.readline())
         finally:
