@@ -60,6 +60,9 @@ class LocalServer:
         self.process.send_signal(how)
         self.process.wait(timeout=20)
 
+    def kill(self) -> None:
+        self.stop(signal.SIGKILL)
+
     def api(self) -> Api:
         return Api(self.kubeconfig)
 
@@ -152,6 +155,17 @@ def local_server(runtime: Runtime, definitions: Path, tmp_path: Path):
     yield server
     with contextlib.suppress(ProcessLookupError):
         server.stop(signal.SIGKILL)
+
+
+@pytest.fixture
+def own_control_plane(runtime: Runtime, definitions: Path, tmp_path_factory: pytest.TempPathFactory):
+    """A local server of one test, with all controllers."""
+    server = LocalServer(runtime.python, definitions, tmp_path_factory.mktemp("plane"), WITH_CONTROLLERS)
+    server.start()
+    yield server
+    with contextlib.suppress(ProcessLookupError):
+        server.kill()
+    assert "Traceback" not in server.log(), server.log()
 
 
 @pytest.fixture(scope="session")
