@@ -474,19 +474,22 @@ print("reason:", stuck.reason)
 print("restarted:", stuck.restarts > 0)
 
 # %% [markdown]
-# The container starts, ends, starts again. Its log of now may be empty; what it said before its end is the **previous**
-# log. Look at it with `lab.cluster.logs(stuck.name, namespace, previous=True, tail=20)`, and at what the Deployment
-# wants with `lab.cluster.describe("Deployment", "litellm", namespace)`.
+# The container starts, ends, starts again, each time after a longer pause. Its present log may be empty. What it said
+# before its end is the **previous** log, and the last line of that says what went wrong:
 
-# %% tags=["nbval-ignore-output"]
-lab.cluster.logs(stuck.name, namespace, previous=True, tail=8)
+# %%
+print(lab.cluster.logs(stuck.name, namespace, previous=True).splitlines()[-1])
 
 # %% [markdown]
+# The lines above it say where. Read all of them in a cell of your own:
+# `lab.cluster.logs(stuck.name, namespace, previous=True)`. And `lab.cluster.describe("Deployment", "litellm", namespace)`
+# shows what the Deployment wants now.
+#
 # **Exercise 2.5** `culprit` is the name of the environment variable that your colleague has changed. Then repair the
 # gateway.
 
 # %%
-culprit = "DB_PASSWORD"  # SOLUTION
+culprit = "PROXY_BATCH_WRITE_AT"  # SOLUTION
 repair = lab.cluster.apply(platform)  # SOLUTION
 
 # %%
