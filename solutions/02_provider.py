@@ -481,9 +481,9 @@ print("restarted:", stuck.restarts > 0)
 print(lab.cluster.logs(stuck.name, namespace, previous=True).splitlines()[-1])
 
 # %% [markdown]
-# The lines above it say where. Read all of them in a cell of your own:
-# `lab.cluster.logs(stuck.name, namespace, previous=True)`. And `lab.cluster.describe("Deployment", "litellm", namespace)`
-# shows what the Deployment wants now.
+# The lines above it say where. Read all of them in a cell of your own, with
+# `lab.cluster.logs(stuck.name, namespace, previous=True)`. What the Deployment wants now, shows
+# `lab.cluster.describe("Deployment", "litellm", namespace)`.
 #
 # **Exercise 2.5** `culprit` is the name of the environment variable that your colleague has changed. Then repair the
 # gateway.
