@@ -8,15 +8,20 @@ import signal
 import subprocess
 import sys
 import tempfile
+import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
 import pytest
 
 from maas_lab import settings, wait
+from maas_lab.cluster import Cluster
 from maas_lab.gateway import Gateway
 from maas_lab.local import LocalCluster
 from maas_lab.local import runtime as runtime_module
+from maas_lab.local.probes import listening_ports
+from maas_lab.platform import Platform
 
 ROOT = Path(__file__).parent
 
@@ -33,6 +38,8 @@ class LabUnderTest:
         os.environ["MAAS_LAB_HOME"] = str(self.folder / "home")
         self.shares_runtime = "MAAS_LAB_RUNTIME" in os.environ
         os.environ.setdefault("MAAS_LAB_RUNTIME", str(self.folder / "runtime"))
+        for name in ("MAAS_LAB_KUBECONFIG", "KUBECONFIG", "KUBERNETES_SERVICE_HOST", "MAAS_LAB_NAMESPACE"):
+            os.environ.pop(name, None)  # the lab of this run is meant, not a cluster of the user's
         settings.never_proxy_loopback()
 
     @property
@@ -113,9 +120,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 class RunningStack:
     """The stack as a test sees it."""
 
-    cluster: LocalCluster
+    local: LocalCluster
+    platform: Platform
     gateway: Gateway
-    model: str
+
+    @property
+    def model(self) -> str:
+        return self.platform.model
 
     @property
     def url(self) -> str:
@@ -137,22 +148,31 @@ def runtime(lab_under_test: LabUnderTest) -> runtime_module.Runtime:
 def stack(lab_under_test: LabUnderTest):
     """The running stack; its gateway speaks with the admin key."""
     lab_under_test.up()
-    cluster = lab_under_test.cluster
-    gateway = Gateway(cluster.endpoints()["gateway"], cluster.secrets().master_key)
-    with gateway:
-        yield RunningStack(cluster, gateway, cluster.status()["model"])
+    local = lab_under_test.cluster
+    with Cluster(local.kubeconfig) as cluster:
+        platform = Platform(cluster, settings.NAMESPACE)
+        with platform.gateway() as gateway:
+            yield RunningStack(local, platform, gateway)
 
 
 @pytest.fixture
 def fresh_database(stack: RunningStack, runtime: runtime_module.Runtime):
     """The address of an empty database in the stack's PostgreSQL."""
-    import uuid
-
-    from maas_lab.local.postgres import Postgres
-
-    home = stack.cluster.home
-    database = Postgres(home, runtime.postgres_bin, home.ports_in_use()["postgres"], home.secrets())
+    address = database_address(stack)
     name = f"test_{uuid.uuid4().hex[:8]}"
-    database.execute(f"create database {name}")
-    yield database.url.removesuffix("/litellm") + f"/{name}"
-    database.execute(f"drop database {name} with (force)")
+
+    def execute(statement: str) -> None:
+        psql = [runtime.postgres_bin / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", f"{address}/postgres"]
+        subprocess.run([*psql, "-c", statement], check=True, capture_output=True)
+
+    execute(f"create database {name}")
+    yield f"{address}/{name}"
+    execute(f"drop database {name} with (force)")
+
+
+def database_address(stack: RunningStack) -> str:
+    """Return the address of the stack's PostgreSQL, with its password and without a database."""
+    user, password = (stack.platform.secret("postgres-secret", one) for one in ("username", "password"))
+    row = next(row for row in stack.local.status()["workloads"] if row["name"] == "database")
+    (port,) = {one for one in listening_ports(psutil.Process(row["pid"]))}
+    return f"postgresql://{user}:{password}@{settings.LOOPBACK}:{port}"

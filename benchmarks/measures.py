@@ -80,7 +80,7 @@ def gateway_alone(cluster: LocalCluster) -> float:
     database, _, gateway = stack.specs()
     running = [processes.spawn(database.argv, database.env, database.cwd, database.log)]
     try:
-        wait.until(lambda: not stack.postgres.answers(), what="the database", timeout=30)
+        wait.until(lambda: not stack.postgres.problem(), what="the database", timeout=30)
         began = time.perf_counter()
         running.append(processes.spawn(gateway.argv, gateway.env, gateway.cwd, gateway.log))
         url = f"{stack.endpoints['gateway']}/health/liveliness"

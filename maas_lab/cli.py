@@ -39,6 +39,7 @@ def up(
     with console.progress() as report:
         fresh = cluster.up(report)
     console.say(f"The lab is {'ready' if fresh else 'already running'}: gateway {cluster.endpoints()['gateway']}")
+    console.say("For kubectl: export KUBECONFIG=$(./lab kubeconfig)")
     if not no_jupyter:
         _open_lessons(ROOT / "notebooks")
 
@@ -77,7 +78,7 @@ def reset(
 
 @app.command()
 def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False) -> None:
-    """Show whether the stack is ready, and each of its processes."""
+    """Show whether the stack is ready, and each of its pods."""
     seen = LocalCluster().status()
     if as_json:
         print(json.dumps(seen, indent=1))
@@ -86,11 +87,17 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON for 
 
 
 @app.command()
+def kubeconfig() -> None:
+    """Print the path of the file that leads kubectl to the lab."""
+    print(LocalCluster().kubeconfig_file())
+
+
+@app.command()
 def logs(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="postgres, model, gateway or supervisor")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="database, model, gateway, a pod, or supervisor")],
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on as it grows, until Ctrl-C.")] = False,
 ) -> None:
-    """Print the log of one process."""
+    """Print the log of one pod, or of the supervisor."""
     with LocalCluster().log(name).open(encoding="utf-8", errors="replace") as file:
 
         def print_new() -> bool:
@@ -115,7 +122,8 @@ def run(
     from maas_lab import runner
 
     notebooks = runner.solutions_for(ROOT, lessons or [])
-    LocalCluster().endpoints()
+    if not (settings.kubeconfig() or settings.in_cluster()):
+        LocalCluster().endpoints()  # refuses when nothing runs
     with console.lesson_progress() as on_event:
         results = runner.run(notebooks, out, dict(one.split("=", 1) for one in parameter or []), on_event)
     console.results(results)

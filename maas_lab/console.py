@@ -66,12 +66,13 @@ def status(seen: dict[str, Any]) -> None:
     say(f"The lab is {seen['phase']}." + "".join(f"\n{name}: {url}" for name, url in seen["endpoints"].items()))
     if not seen["workloads"]:
         return
-    table = Table("name", "ready", "pid", "restarts", "age", "memory", "reason", box=None, header_style="bold")
+    table = Table("name", "pod", "ready", "pid", "restarts", "age", "memory", "reason", box=None, header_style="bold")
     for row in seen["workloads"]:
         age = f"{row['age_s']:.0f} s" if row["age_s"] else ""
         memory = f"{row['rss_bytes'] / 1e6:.0f} MB" if row["rss_bytes"] else ""
         table.add_row(
             row["name"],
+            row["pod"],
             "yes" if row["ready"] else "no",
             str(row["pid"] or ""),
             str(row["restarts"]),

@@ -132,15 +132,14 @@ def _runtime(cluster: LocalCluster) -> Finding:
 def _ports(cluster: LocalCluster) -> Finding:
     with socket.socket() as probe:
         probe.bind((settings.LOOPBACK, 0))  # raises where the kernel gives none
-    taken = cluster.home.taken_ports() if cluster.status()["phase"] == "stopped" else {}
-    told = ", ".join(f"{name}'s last port {port} is taken, ./lab up chooses another" for name, port in taken.items())
-    return Finding("ports", True, told or "loopback ports are to be had")
+    return Finding("ports", True, "loopback ports are to be had")
 
 
 def _stack(cluster: LocalCluster) -> Finding:
     status = cluster.status()
-    bad = [f"{row['name']}: {row['reason']}" for row in status["workloads"] if not row["ready"]]
-    return Finding("stack", not bad, "; ".join(bad) or status["phase"], "./lab logs NAME shows why")
+    bad = [f"{row['pod']}: {row['reason']}" for row in status["workloads"] if not row["ready"]]
+    hint = "KUBECONFIG=$(./lab kubeconfig) kubectl get events -n maas-system; ./lab logs NAME"
+    return Finding("stack", not bad, "; ".join(bad) or status["phase"], hint)
 
 
 def _existing(path: Path) -> Path:

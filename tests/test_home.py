@@ -1,12 +1,13 @@
-"""The lab's home: rights, secrets, ports, and the promise to remove only what is the lab's."""
+"""The lab's home: rights, turns, and the promise to remove only what is the lab's."""
 
 import json
-import socket
+import threading
+import time
 
 import pytest
 
 from maas_lab.errors import EnvironmentFault, UsageError
-from maas_lab.local.home import Home, Secrets, write_private
+from maas_lab.local.home import Home, write_private
 
 
 @pytest.fixture
@@ -17,21 +18,34 @@ def home(tmp_path):
 
 
 def test_nobody_else_may_look(home):
-    home.secrets()
     assert home.root.stat().st_mode & 0o777 == 0o700
-    assert (home.root / "secrets.json").stat().st_mode & 0o777 == 0o600
 
 
-def test_secrets_are_made_once_and_differ_between_homes(home, tmp_path):
-    other = Home(tmp_path / "other")
-    other.create()
-    assert home.secrets() == home.secrets()
-    assert home.secrets().master_key != other.secrets().master_key
-    assert len({*vars(Secrets.random()).values()}) == 4
+def test_a_deployment_is_complete_for_one_start_of_the_daemon(home):
+    status = {"pid": 1, "created": 2.5, "phase": "running"}
+    assert not home.is_complete(status)
+    home.complete(status)
+    assert home.is_complete(status | {"phase": "stopping"})
+    assert not home.is_complete(status | {"created": 3.5})
 
 
-def test_secrets_do_not_show(home):
-    assert home.secrets().master_key not in f"{home.secrets()!r} {home.secrets()}"
+def test_two_do_not_deploy_at_the_same_time(home):
+    order = []
+
+    def deploy(name):
+        with home.turn():
+            order.append(f"{name} begins")
+            entered.set()
+            time.sleep(0.1)
+            order.append(f"{name} ends")
+
+    entered = threading.Event()
+    first = threading.Thread(target=deploy, args=("first",))
+    first.start()
+    entered.wait(5)
+    deploy("second")
+    first.join()
+    assert order == ["first begins", "first ends", "second begins", "second ends"]
 
 
 def test_a_folder_with_other_files_is_refused(tmp_path):
@@ -49,7 +63,7 @@ def test_a_configuration_file_may_be_there_first(tmp_path):
 def test_remove_keeps_what_is_not_the_labs(home):
     (home.root / "config.toml").write_text("# mine")
     (home.root / "notes.txt").write_text("mine")
-    home.secrets()
+    (home.root / "kubeconfig").write_text("{}")
     assert home.remove() == ["config.toml", "notes.txt"]
     assert sorted(p.name for p in home.root.iterdir()) == ["config.toml", "notes.txt"]
 
@@ -78,31 +92,6 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path):
     with pytest.raises(EnvironmentFault) as caught:
         Home(tmp_path / "file" / "home").create()
     assert "MAAS_LAB_HOME" in caught.value.hint
-
-
-def test_ports_are_kept_while_they_are_free(home):
-    first = home.ports(["gateway", "model"])
-    assert len(set(first.values())) == 2
-    assert home.ports(["gateway", "model"]) == first
-
-
-def test_a_taken_port_is_replaced_and_the_others_stay(home):
-    first = home.ports(["gateway", "model"])
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", first["gateway"]))
-        taken.listen()
-        second = home.ports(["gateway", "model"])
-        assert second["gateway"] != first["gateway"]
-        assert second["model"] == first["model"]
-        assert home.ports(["gateway"], ours=[second["gateway"]]) == {"gateway": second["gateway"]}
-
-
-def test_a_port_that_is_held_by_our_own_process_is_kept(home):
-    first = home.ports(["gateway"])
-    with socket.socket() as ours:
-        ours.bind(("127.0.0.1", first["gateway"]))
-        ours.listen()
-        assert home.ports(["gateway"], ours=[first["gateway"]]) == first
 
 
 def test_a_reader_never_sees_half_a_file(tmp_path):

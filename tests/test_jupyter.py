@@ -67,7 +67,7 @@ def test_jupyterlab_runs_in_the_foreground_and_the_stack_outlives_it(server, sta
     output, _ = process.communicate(timeout=30)
     assert process.returncode == 0
     assert "JupyterLab has ended; the lab goes on running. Stop it: ./lab down" in output
-    assert stack.cluster.status()["ready"]
+    assert stack.local.status()["ready"]
 
 
 @pytest.mark.parametrize(

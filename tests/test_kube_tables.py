@@ -12,6 +12,7 @@ RECORDED = {
     "ConfigMap": "Name*, Data, Age",
     "Secret": "Name*, Type, Data, Age",
     "Service": "Name*, Type, Cluster-IP, External-IP, Port(s), Age, Selector/1",
+    "EndpointSlice": "Name*, AddressType, Ports, Endpoints, Age",
     "Deployment": "Name*, Ready, Up-to-date, Available, Age, Containers/1, Images/1, Selector/1",
     "StatefulSet": "Name*, Ready, Age, Containers/1, Images/1",
     "PersistentVolumeClaim": "Name*, Status, Volume, Capacity, Access Modes, StorageClass, VolumeAttributesClass, Age, "

@@ -351,10 +351,10 @@ def test_a_comment_names_each_trap(letter):
 
 
 def test_the_gateway_makes_its_tables():
-    openshift, local = (env(rendered(folder), "Deployment", "litellm") for folder in reversed(INFRASTRUCTURE))
-    assert openshift["DISABLE_SCHEMA_UPDATE"]["value"] == "false"
-    assert local["DISABLE_SCHEMA_UPDATE"]["value"] == "true"  # the lab makes them
-    assert openshift["STORE_MODEL_IN_DB"]["value"] == local["STORE_MODEL_IN_DB"]["value"] == "True"
+    for folder in INFRASTRUCTURE:
+        gateway = env(rendered(folder), "Deployment", "litellm")
+        assert gateway["DISABLE_SCHEMA_UPDATE"]["value"] == "false"
+        assert gateway["STORE_MODEL_IN_DB"]["value"] == "True"
 
 
 def test_the_portal_trusts_the_cluster_and_nobody_else():
@@ -381,10 +381,23 @@ def test_routes_are_encrypted_on_openshift_and_plain_on_this_machine():
     assert "tls" not in route["spec"]
 
 
-def test_the_local_overlays_hold_nothing_to_execute():
+def test_the_local_overlays_hold_nothing_to_execute_but_probes():
     for folder in ("infrastructure/overlays/local", "models/overlays/local"):
-        for field in ("command", "exec", "initContainers"):
-            assert list(find(rendered(folder), field)) == []
+        objects = rendered(folder)
+        assert [one for one in containers(objects) if {"command", "args"} & set(one)] == []
+        assert list(find(objects, "initContainers")) == []
+
+
+def test_two_labs_fit_on_two_cores():
+    """With a second copy of whatever is rolled out, so that no pod waits for a place in the middle of a lesson."""
+    together = [*rendered("infrastructure/overlays/local"), *rendered("models/overlays/local")]
+    wanted = 0
+    for one in of(together, *WORKLOADS, "ServingRuntime"):
+        (container,) = pod(one)["containers"]
+        cpu = container["resources"]["requests"]["cpu"]
+        assert cpu.endswith("m")
+        wanted += int(cpu.removesuffix("m")) * (1 if one["kind"] == "StatefulSet" else 2)
+    assert 2 * wanted <= 2000
 
 
 def test_pods_are_closed_unless_a_policy_opens_them():

@@ -1,8 +1,10 @@
 """The running stack: nothing is lost when a process is killed, nothing is open to others, nothing secret shows."""
 
+import base64
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -11,13 +13,16 @@ import uuid
 
 import psutil
 import pytest
+import yaml
 
 from maas_lab import wait
 from maas_lab.client import ask
 from maas_lab.client import openai_client as client_for
-from maas_lab.gateway import Gateway
+from maas_lab.cluster import Cluster
 from maas_lab.local import processes
 from maas_lab.local.probes import engine_port, listening_ports
+from maas_lab.platform import Platform
+from maas_lab.settings import NAMESPACE
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 
@@ -27,12 +32,30 @@ def key(stack):
     """A key of this test's own."""
     made = stack.gateway.create_key(f"test-stack-{uuid.uuid4().hex[:8]}", models=[stack.model])
     yield made
-    with Gateway(stack.cluster.endpoints()["gateway"], stack.cluster.secrets().master_key) as gateway:
+    with again(stack).gateway() as gateway:
         gateway.delete_key(made)  # its port may have changed meanwhile
 
 
+def again(stack) -> Platform:
+    """Look the platform up anew: after a start, the API and the gateway may be elsewhere."""
+    return Platform(Cluster(stack.local.kubeconfig), NAMESPACE)
+
+
+def secret_values(stack) -> list[str]:
+    """Return every value of every Secret of the platform, and the tokens of the API."""
+    found = stack.platform.cluster.list("Secret", NAMESPACE)
+    values = [base64.b64decode(value).decode() for secret in found for value in (secret.get("data") or {}).values()]
+    token = yaml.safe_load(stack.local.kubeconfig.read_text())["users"][0]["user"]["token"]
+    return [token, *(value for value in values if len(value) > 8 and value != "litemaas_admin")]
+
+
+def ports(stack) -> dict[str, int]:
+    """Return the loopback ports of the home, by what they are for."""
+    return json.loads((stack.local.home.root / "ports.json").read_text())
+
+
 def rows(stack) -> dict[str, dict]:
-    return {row["name"]: row for row in stack.cluster.status()["workloads"]}
+    return {row["name"]: row for row in stack.local.status()["workloads"]}
 
 
 def call(stack, key) -> str:
@@ -41,7 +64,7 @@ def call(stack, key) -> str:
 
 
 def until_ready_again(stack) -> None:
-    wait.until(lambda: stack.cluster.status()["ready"], what="the stack to be whole again", timeout=90)
+    wait.until(lambda: stack.local.status()["ready"], what="the stack to be whole again", timeout=90)
 
 
 def kill(stack, name: str) -> None:
@@ -54,18 +77,18 @@ def kill(stack, name: str) -> None:
 
 def kill_supervisor(stack) -> None:
     """Kill the supervisor and wait for its end: until then the stack still counts as running."""
-    daemon = stack.cluster._daemon()
+    daemon = stack.local._daemon()
     daemon.kill()
     wait.until(lambda: processes.how_it_ended(daemon), what="the supervisor's end", timeout=10)
 
 
 def family(stack) -> list[psutil.Process]:
     """Return every process of the stack, the supervisor's included."""
-    daemon = stack.cluster._daemon()
+    daemon = stack.local._daemon()
     return [daemon, *daemon.children(recursive=True)]
 
 
-@pytest.mark.parametrize("name", ["model", "gateway", "postgres"])
+@pytest.mark.parametrize("name", ["model", "gateway", "database"])
 def test_a_killed_process_comes_back_and_nothing_is_lost(stack, key, name):
     request = call(stack, key)
     cost = stack.gateway.spend_row(request).cost
@@ -89,13 +112,13 @@ def test_a_killed_query_engine_comes_back(stack, key):
 def test_a_database_that_stands_still_is_seen_and_nothing_is_restarted(stack):
     """SIGSTOP: the server is there, listens, and does not answer."""
     pids = {name: row["pid"] for name, row in rows(stack).items()}
-    server = psutil.Process(pids["postgres"])
+    server = psutil.Process(pids["database"])
     frozen = [server, *server.children(recursive=True)]
     for process in frozen:
         process.suspend()
     try:
-        wait.until(lambda: not rows(stack)["gateway"]["ready"], what="the gateway to notice", timeout=60)
-        assert not stack.cluster.status()["ready"]
+        wait.until(lambda: not rows(stack)["database"]["ready"], what="the kubelet to notice", timeout=60)
+        assert not stack.local.status()["ready"]
     finally:
         for process in frozen:
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -107,14 +130,14 @@ def test_a_database_that_stands_still_is_seen_and_nothing_is_restarted(stack):
 def test_after_a_killed_supervisor_the_next_one_takes_over_what_runs(stack, key):
     before = {name: row["pid"] for name, row in rows(stack).items()}
     kill_supervisor(stack)
-    assert stack.cluster.status() == {
+    assert stack.local.status() == {
         "ready": False,
         "phase": "stopped",
         "endpoints": {},
         "model": "",
         "workloads": [],
     }
-    assert stack.cluster.up() is True
+    assert stack.local.up() is True
     assert {name: row["pid"] for name, row in rows(stack).items()} == before
     assert call(stack, key)
 
@@ -123,46 +146,47 @@ def test_after_a_killed_supervisor_and_gateway_there_is_still_one_of_each(stack,
     before = {name: row["pid"] for name, row in rows(stack).items()}
     kill_supervisor(stack)
     os.kill(before["gateway"], signal.SIGKILL)
-    stack.cluster.up()
+    stack.local.up()
     after = {name: row["pid"] for name, row in rows(stack).items()}
-    assert (after["postgres"], after["model"]) == (before["postgres"], before["model"])
+    kept = ("database", "model", "network")
+    assert [after[name] for name in kept] == [before[name] for name in kept]
     assert after["gateway"] != before["gateway"]
-    left = processes.leftovers(stack.cluster.home.root)
+    left = processes.leftovers(stack.local.home.root)
     assert sorted({one.session for one in left}) == sorted(after.values())
 
 
 def test_down_ends_what_a_killed_supervisor_left(stack):
     kill_supervisor(stack)
-    assert stack.cluster.down() is True
-    assert processes.leftovers(stack.cluster.home.root) == []
-    stack.cluster.up()
+    assert stack.local.down() is True
+    assert processes.leftovers(stack.local.home.root) == []
+    stack.local.up()
 
 
 def test_down_and_up_keep_the_data_of_the_very_last_call(stack, key):
     request = call(stack, key)
-    ports = stack.cluster.home.ports_in_use()
-    assert stack.cluster.down() is True
-    assert stack.cluster.down() is False
-    assert processes.leftovers(stack.cluster.home.root) == []
-    stack.cluster.up()
-    assert stack.cluster.home.ports_in_use() == ports
+    before = ports(stack)
+    assert stack.local.down() is True
+    assert stack.local.down() is False
+    assert processes.leftovers(stack.local.home.root) == []
+    stack.local.up()
+    assert ports(stack) == before
     assert stack.gateway.spend_row(request, timeout=1).key_hash == key.hash
     assert len(stack.gateway.models()) == 1
 
 
 def test_a_port_that_somebody_took_is_replaced(stack, key):
-    ports = stack.cluster.home.ports_in_use()
-    stack.cluster.down()
+    before = ports(stack)
+    stack.local.down()
     with contextlib.ExitStack() as held:
-        for name in ("gateway", "model", "postgres"):
+        for port in before.values():
             taken = held.enter_context(socket.socket())
             taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            taken.bind(("127.0.0.1", ports[name]))
+            taken.bind(("127.0.0.1", port))
             taken.listen()
-        stack.cluster.up()
-    assert not set(ports.values()) & set(stack.cluster.home.ports_in_use().values())
-    with Gateway(stack.cluster.endpoints()["gateway"], stack.cluster.secrets().master_key) as moved:
-        assert [model.api_base for model in moved.models()] == [stack.cluster.endpoints()["model"] + "/v1"]
+        stack.local.up()
+    assert not set(before.values()) & set(ports(stack).values())
+    with again(stack).gateway() as moved:
+        assert [model.api_base for model in moved.models()] == [stack.local.endpoints()["model"] + "/v1"]
         assert ask(client_for(f"{moved.url}/v1", key), "Hello.", model=stack.model, max_tokens=4).id
 
 
@@ -172,58 +196,69 @@ def test_everything_listens_on_loopback_only(stack):
     assert {s.laddr.ip for s in listening} == {"127.0.0.1"}
 
 
-def test_each_port_is_served_by_the_process_that_the_status_names(stack):
-    for name, port in stack.cluster.home.ports_in_use().items():
-        assert port in listening_ports(psutil.Process(rows(stack)[name]["pid"]))
+def test_each_pods_port_is_served_by_its_own_process(stack):
+    own = {name: port for name, port in ports(stack).items() if name.startswith("pod/")}
+    served = {port for name, row in rows(stack).items() if name != "network" for port in family_ports(row["pid"])}
+    assert len(own) == 3
+    assert set(own.values()) <= served
     assert engine_port(psutil.Process(rows(stack)["gateway"]["pid"]))
+
+
+def family_ports(pid) -> list[int]:
+    process = psutil.Process(pid)
+    return [port for one in (process, *process.children(recursive=True)) for port in listening_ports(one)]
 
 
 def test_no_secret_in_arguments_logs_or_readable_files(stack, key):
     call(stack, key)
-    secrets = [*vars(stack.cluster.secrets()).values(), key.reveal()]
+    secrets = [*secret_values(stack), key.reveal()]
+    assert len(secrets) > 8
+    root = stack.local.home.root
     told = "\n".join(" ".join(process.cmdline()) for process in family(stack))
-    told += "\n".join(log.read_text(errors="replace") for log in stack.cluster.home.logs.glob("*.log"))
-    told += json.dumps(stack.cluster.status())
+    told += "\n".join(log.read_text(errors="replace") for log in root.rglob("*.log"))
+    told += json.dumps(stack.local.status())
     assert [secret[:6] for secret in secrets if secret in told] == []
-    root = stack.cluster.home.root
-    files = [path for path in root.rglob("*") if path.is_file() and "postgres" not in path.relative_to(root).parts[:1]]
-    assert [
-        str(path)
-        for path in files
-        if path.stat().st_mode & 0o077 and any(s in path.read_text(errors="ignore") for s in secrets)
-    ] == []
+    files = [path for path in root.rglob("*") if path.is_file() and path.stat().st_mode & 0o077]
+    reachable = [path for path in files if not any(one.stat().st_mode & 0o077 == 0 for one in path.parents)]
+    assert [str(path) for path in reachable if any(s in path.read_text(errors="ignore") for s in secrets)] == []
 
 
 def test_status_tells_memory_age_and_log(stack):
-    status = stack.cluster.status()
+    status = stack.local.status()
     assert status["ready"] is True
-    assert [row["name"] for row in status["workloads"]] == ["postgres", "model", "gateway"]
+    assert sorted(row["name"] for row in status["workloads"]) == ["database", "gateway", "model", "network"]
+    assert sorted(status["endpoints"]) == ["gateway", "kubernetes", "model"]
     for row in status["workloads"]:
         assert row["rss_bytes"] > 1e6
         assert row["age_s"] > 0
-        assert row["log"].endswith(f"{row['name']}.log")
+        assert row["log"].endswith(".log")
+        assert stack.local.log(row["name"]) == stack.local.log(row["pod"])
+
+
+def test_kubectl_finds_the_pods_by_the_kubeconfig(stack):
+    done = subprocess.run([sys.executable, "-m", "maas_lab", "kubeconfig"], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(stack.local.kubeconfig)
+    assert stack.local.kubeconfig.stat().st_mode & 0o777 == 0o600
+    kubectl = shutil.which("kubectl")
+    if kubectl is None:
+        pytest.skip("kubectl is not installed")
+    env = os.environ | {"KUBECONFIG": done.stdout.strip()}
+    argv = [kubectl, "get", "pods", "-n", NAMESPACE, "--no-headers"]
+    told = subprocess.run(argv, env=env, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert len(told) == 3
+    assert all(line.split()[1:3] == ["1/1", "Running"] for line in told)
 
 
 @ROOT_ONLY
 def test_postgres_is_not_root_and_no_account_was_made(stack):
-    assert psutil.Process(rows(stack)["postgres"]["pid"]).uids().effective == 65534
+    assert psutil.Process(rows(stack)["database"]["pid"]).uids().effective == 65534
     known = subprocess.run(["getent", "passwd", "pgserver"], capture_output=True, check=False)
     assert known.returncode == 2
 
 
 def test_the_database_wants_its_password(stack, runtime):
-    ports = stack.cluster.home.ports_in_use()
-    argv = [
-        runtime.postgres_bin / "psql",
-        "-h",
-        "127.0.0.1",
-        "-p",
-        str(ports["postgres"]),
-        "-U",
-        "litellm",
-        "-c",
-        "select 1",
-    ]
+    (port,) = family_ports(rows(stack)["database"]["pid"])
+    argv = [runtime.postgres_bin / "psql", "-h", "127.0.0.1", "-p", str(port), "-U", "litemaas_admin", "-c", "select 1"]
     done = subprocess.run(argv, env={"PGPASSWORD": "wrong"}, capture_output=True, text=True, check=False)
     assert "password authentication failed" in done.stderr
 
@@ -231,7 +266,7 @@ def test_the_database_wants_its_password(stack, runtime):
 def test_the_model_server_wants_its_key(stack):
     import httpx
 
-    answer = httpx.get(stack.cluster.endpoints()["model"] + "/v1/models", trust_env=False)
+    answer = httpx.get(stack.local.endpoints()["model"] + "/v1/models", trust_env=False)
     assert answer.status_code == 401
 
 

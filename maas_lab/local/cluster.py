@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,14 @@ import psutil
 from maas_lab import settings, wait
 from maas_lab.errors import EnvironmentFault, NotRunning, StackError, UsageError
 from maas_lab.local import processes, runtime
-from maas_lab.local.home import Home, Secrets, told_plainly
+from maas_lab.local.home import Home, told_plainly
 from maas_lab.local.packages import Report
 from maas_lab.local.postgres import account_problem
 
 PACKAGE_ROOT = Path(__file__).parents[2]
 START_S = 180.0
-GIVE_UP_AFTER = 3  # starts of one process that failed in a row
+COMPONENTS = {"database", "gateway", "model", "network"}
+HOPELESS = ("CrashLoopBackOff", "CreateContainerConfigError", "ErrImagePull", "ImagePullBackOff")
 _spawned: list[psutil.Popen] = []  # supervisors are children of ours that outlive the call: kept, for their exit code
 CLOCK_S = 2.0  # how far two readings of a process's start may lie apart when the clock is adjusted
 
@@ -42,8 +44,13 @@ class LocalCluster:
     def __repr__(self) -> str:
         return f"LocalCluster({self.home.root}, {'ready' if self.status()['ready'] else 'not ready'})"
 
+    @property
+    def kubeconfig(self) -> Path:
+        """The file that points kubectl and every other client at this cluster's Kubernetes API."""
+        return self.home.root / "kubeconfig"
+
     def up(self, report: Report = silent) -> bool:
-        """Install what is missing, start the stack and wait until it is Ready; False when it was Ready already.
+        """Install what is missing, start the cluster and apply the platform; False when all was Ready already.
 
         Raises:
             InstallError: the runtime environment could not be built; calling again goes on from there.
@@ -55,18 +62,31 @@ class LocalCluster:
         if problem := account_problem():
             raise EnvironmentFault("the database cannot run under this account", problem, "./lab doctor")
         self.home.create()
-        self.home.secrets()
         installed = runtime.install(self.settings.runtime_folder, report)
         if self.settings.runtime is None:
             runtime.remove_outdated(self.settings.runtime_folder)
         started = None if self._daemon() else self._spawn(installed.python)
         try:
-            self._wait_until_ready(report, started)
+            with self.home.turn():  # another `up` may be at work
+                self._deploy(report, started)
         except BaseException:  # Ctrl-C as well: what this call started does not stay half up
             if started:
                 self._end_unfinished(started)
             raise
         return True
+
+    def _deploy(self, report: Report, started: psutil.Popen | None) -> None:
+        """Apply the platform, wait until it serves, and put the model into the gateway's catalog."""
+        from maas_lab.local import deploy  # takes half a second, in which the daemon starts
+
+        self._wait_until("the Kubernetes API to answer", lambda: self.status()["phase"] != "stopped", started)
+        if self.status()["ready"]:
+            return
+        report("applying the manifests", 0, 0)
+        deploy.apply(self.kubeconfig)
+        self._wait_until("the platform to be ready", lambda: self._is_up(report), started)
+        deploy.register(self.kubeconfig, self.settings.prices)
+        self.home.complete(self.home.read_status())
 
     def down(self) -> bool:
         """Stop every process and keep the data; False when nothing ran.
@@ -94,16 +114,22 @@ class LocalCluster:
         return self.home.remove()
 
     def status(self) -> dict[str, Any]:
-        """Return how the stack is, as `./lab status --json` prints it.
+        """Return how the platform is, as `./lab status --json` prints it.
 
-        Keys: `ready`, `phase`, `endpoints` (name to URL), `model` (its name in the catalog), `workloads` (name,
-        ready, pid, restarts, failures, log, reason, hint, age_s in seconds, rss_bytes of the process and its children).
+        Keys: `ready`, `phase`, `endpoints` (name to URL), `model` (its name in the catalog), `workloads` (name, pod,
+        ready, pid, restarts, log, reason, hint, age_s in seconds, rss_bytes of the process and its children).
         """
         said = self.home.read_status()
         if said is None or self._daemon() is None:
             return {"ready": False, "phase": "stopped", "endpoints": {}, "model": "", "workloads": []}
-        rows = [self._row(row) for row in said["workloads"]]
-        return {key: said[key] for key in ("ready", "phase", "endpoints", "model")} | {"workloads": rows}
+        is_whole = said["phase"] == "running" and _are_ready(said["workloads"]) and self.home.is_complete(said)
+        return {
+            "ready": is_whole,
+            "phase": "ready" if is_whole else "starting" if said["phase"] == "running" else said["phase"],
+            "endpoints": said["endpoints"],
+            "model": said["model"],
+            "workloads": [self._row(row) for row in said["workloads"]],
+        }
 
     def endpoints(self) -> dict[str, str]:
         """Return where the running stack is reached.
@@ -116,24 +142,31 @@ class LocalCluster:
             raise NotRunning(f"the local lab is {status['phase']}", f"home: {self.home.root}", "./lab up")
         return status["endpoints"]
 
-    def secrets(self) -> Secrets:
-        """Return the home's secrets."""
-        return self.home.secrets()
+    def kubeconfig_file(self) -> Path:
+        """Return the kubeconfig, for whoever is about to use it.
+
+        Raises:
+            NotRunning: there is none yet.
+        """
+        if not self.kubeconfig.exists():
+            raise NotRunning("the local lab has no kubeconfig yet", f"home: {self.home.root}", "./lab up")
+        return self.kubeconfig
 
     def log(self, name: str) -> Path:
-        """Return the log file of a workload or of the supervisor.
+        """Return the log file of a pod, by its component or its own name, or of the supervisor.
 
         Raises:
             UsageError: there is no such log.
         """
-        file = self.home.logs / f"{name}.log"
-        if not file.exists():
-            known = sorted(path.stem for path in self.home.logs.glob("*.log"))
-            raise UsageError(
-                f"there is no log of {name!r}",
-                hint=f"known: {', '.join(known) or 'none; start with ./lab up'}",
-            )
-        return file
+        known = {"supervisor": self.home.logs / "supervisor.log"}
+        said = self.home.read_status() or {"workloads": []}
+        for row in said["workloads"]:
+            known |= {row["name"]: Path(row["log"]), row["pod"]: Path(row["log"])}
+        if name not in known or not known[name].exists():
+            there = ", ".join(sorted(one for one, file in known.items() if file.exists()))
+            hint = f"known: {there}" if there else "./lab up"
+            raise UsageError(f"there is no log of {name!r}", hint=hint)
+        return known[name]
 
     def _end_unfinished(self, started: psutil.Popen) -> None:
         """End what a broken-off `up` started; a stack that another `up` started in the same moment goes on."""
@@ -164,19 +197,21 @@ class LocalCluster:
             _spawned.append(processes.spawn(argv, env, self.home.root, self.home.logs / "supervisor.log"))
         return _spawned[-1]
 
-    def _wait_until_ready(self, report: Report, started: psutil.Popen | None) -> None:
-        def ready() -> bool:
-            status = self.status()
-            if status["phase"] == "stopped":
+    def _wait_until(self, what: str, check: Callable[[], bool], started: psutil.Popen | None) -> None:
+        def is_so() -> bool:
+            if self.status()["phase"] == "stopped":
                 self._refuse_dead(started)
-            rows = status["workloads"]
-            self._refuse_hopeless(rows)
-            told = [row["name"] + (" ready" if row["ready"] else f": {row['reason']}") for row in rows]
-            report("; ".join(told) or "starting the supervisor", sum(row["ready"] for row in rows), len(rows))
-            return status["ready"]
+            return check()
 
-        hint = "./lab status, ./lab logs gateway"
-        wait.until(ready, what="the stack to be ready", timeout=START_S, every=0.05, hint=hint)
+        wait.until(is_so, what=what, timeout=START_S, every=0.05, hint="./lab status, ./lab logs gateway")
+
+    def _is_up(self, report: Report) -> bool:
+        said = self.home.read_status() or {"workloads": []}
+        rows = said["workloads"]
+        _refuse_hopeless(rows)
+        told = [row["name"] + (" ready" if row["ready"] else f": {row['reason']}") for row in rows]
+        report("; ".join(told), sum(row["ready"] for row in rows), len(rows))
+        return _are_ready(rows)
 
     def _refuse_dead(self, started: psutil.Popen | None) -> None:
         """Raise when the supervisor we started has ended; exit code 0 only says that another one was there first."""
@@ -184,16 +219,24 @@ class LocalCluster:
             log = self.home.logs / "supervisor.log"
             raise StackError(f"the supervisor {processes.how_it_ended(started)}", _tail(log), "./lab logs supervisor")
 
-    def _refuse_hopeless(self, rows: list[dict[str, Any]]) -> None:
-        for row in rows:
-            if row["failures"] >= GIVE_UP_AFTER:
-                why = f"{row['reason']}; last line of its log: {_tail(Path(row['log']))}"
-                raise StackError(f"{row['name']} does not come up", why, row["hint"] or f"./lab logs {row['name']}")
-
     def _row(self, row: dict[str, Any]) -> dict[str, Any]:
-        kept = {key: row[key] for key in ("name", "ready", "pid", "restarts", "failures", "log", "reason", "hint")}
+        kept = {key: row[key] for key in ("name", "pod", "ready", "pid", "restarts", "log", "reason", "hint")}
         age = time.time() - row["started"] if row["started"] and row["pid"] else None
         return kept | {"age_s": age and round(age, 1), "rss_bytes": resident_bytes(row["pid"])}
+
+
+def _are_ready(rows: list[dict[str, Any]]) -> bool:
+    """Return whether every part of the platform serves; a second pod of one may be on its way."""
+    return {row["name"] for row in rows if row["ready"]} >= COMPONENTS
+
+
+def _refuse_hopeless(rows: list[dict[str, Any]]) -> None:
+    """Raise when a pod waits for something that time does not bring."""
+    serving = {row["name"] for row in rows if row["ready"]}
+    for row in rows:
+        if row["reason"] in HOPELESS and row["name"] not in serving:
+            why = f"{row['reason']}: {row['hint']}; last line of its log: {_tail(Path(row['log']))}"
+            raise StackError(f"{row['name']} does not come up", why, f"./lab logs {row['name']}")
 
 
 def resident_bytes(pid: int | None) -> int | None:

@@ -9,42 +9,17 @@ import json
 import os
 import secrets
 import shutil
-import socket
-from collections.abc import Collection, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from maas_lab.errors import EnvironmentFault, UsageError
-from maas_lab.settings import LOOPBACK
 
 MARKER = ".maas-lab"
 ROOM = 100_000_000  # bytes; a fresh home holds 42 MB, and rows and logs are added to it
 SPACE_HINT = "free some space there, or set MAAS_LAB_HOME to a folder on another disk"
-OURS = ("run", "logs", "gateway", "postgres", "runtime", "secrets.json", "ports.json", MARKER)
-
-
-@dataclass(frozen=True)
-class Secrets:
-    """Random per home; they travel in environments and 0600 files, never in an argument list or a log."""
-
-    master_key: str
-    salt_key: str
-    postgres_password: str
-    model_key: str
-
-    def __repr__(self) -> str:
-        return "Secrets(…)"
-
-    @classmethod
-    def random(cls) -> Secrets:
-        """Make new ones, 192 bits each."""
-        return cls(
-            master_key="sk-" + secrets.token_urlsafe(24),
-            salt_key="sk-" + secrets.token_urlsafe(24),
-            postgres_password=secrets.token_hex(24),
-            model_key="sk-" + secrets.token_urlsafe(24),
-        )
+OURS = ("run", "logs", "kube", "kubeconfig", "pods", "volumes", "runtime", "ports.json", MARKER)
 
 
 @dataclass(frozen=True)
@@ -57,16 +32,6 @@ class Home:
     def logs(self) -> Path:
         """One log file a process."""
         return self.root / "logs"
-
-    @property
-    def postgres(self) -> Path:
-        """PostgreSQL's folder: `data` and the list of applied migrations."""
-        return self.root / "postgres"
-
-    @property
-    def gateway(self) -> Path:
-        """The gateway's working folder and configuration."""
-        return self.root / "gateway"
 
     @property
     def status_file(self) -> Path:
@@ -96,42 +61,30 @@ class Home:
                     SPACE_HINT,
                 )
             (self.root / MARKER).touch(mode=0o600)
-            for folder in (self.root / "run", self.logs, self.gateway):
+            for folder in (self.root / "run", self.logs):
                 folder.mkdir(exist_ok=True, mode=0o700)
 
-    def secrets(self) -> Secrets:
-        """Return this home's secrets, made on first use."""
-        file = self.root / "secrets.json"
-        with told_plainly(self.root):
-            if not file.exists():
-                write_private(file, json.dumps(asdict(Secrets.random())))
-            return Secrets(**json.loads(file.read_text(encoding="utf-8")))
+    @contextlib.contextmanager
+    def turn(self) -> Iterator[None]:
+        """Wait until nobody else deploys on this home, and keep others waiting until the block ends."""
+        with (self.root / "run" / "deploy").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
-    def ports(self, names: Collection[str], ours: Collection[int] = ()) -> dict[str, int]:
-        """Return a loopback port for each name: the one of last time while it is free, else one the kernel chooses.
+    def complete(self, status: dict[str, Any] | None) -> None:
+        """Note that the platform of the daemon with this status is deployed whole."""
+        write_private(self._complete_file, json.dumps(_daemon(status or {})))
 
-        Args:
-            names: who needs a port.
-            ours: ports that processes of this home still hold; they count as free.
-        """
-        known = self.ports_in_use()
-        with contextlib.ExitStack() as held:
-            chosen = {}
-            for name in names:
-                port = known.get(name, 0)
-                chosen[name] = port if port in ours and port else _bind(held, port) or _bind(held, 0)
-        write_private(self.root / "ports.json", json.dumps(chosen))
-        return chosen
+    def is_complete(self, status: dict[str, Any]) -> bool:
+        """Return whether the platform of the daemon with this status has been deployed whole."""
+        try:
+            return json.loads(self._complete_file.read_text(encoding="utf-8")) == _daemon(status)
+        except FileNotFoundError:
+            return False
 
-    def ports_in_use(self) -> dict[str, int]:
-        """Return the ports chosen last; empty before the first start."""
-        file = self.root / "ports.json"
-        return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-
-    def taken_ports(self) -> dict[str, int]:
-        """Return those of the ports chosen last on which somebody listens now."""
-        with contextlib.ExitStack() as held:
-            return {name: port for name, port in self.ports_in_use().items() if not _bind(held, port)}
+    @property
+    def _complete_file(self) -> Path:
+        return self.root / "run" / "complete.json"
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[bool]:
@@ -171,6 +124,11 @@ class Home:
             return left
 
 
+def _daemon(status: dict[str, Any]) -> dict[str, Any]:
+    """Return what tells one start of the daemon from every other."""
+    return {name: status.get(name) for name in ("pid", "created")}
+
+
 def write_private(file: Path, text: str) -> None:
     """Write a file that only its owner may read, aside and then in place."""
     aside = file.with_name(f"{file.name}.{os.getpid()}.{secrets.token_hex(4)}")
@@ -199,14 +157,3 @@ def told_plainly(folder: Path) -> Iterator[None]:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         hint = SPACE_HINT if full else "set MAAS_LAB_HOME to a folder that you may write to"
         raise EnvironmentFault(f"cannot write to {folder}", str(error), hint) from error
-
-
-def _bind(held: contextlib.ExitStack, port: int) -> int:
-    """Bind a loopback port until `held` closes; 0 asks the kernel for one, and is returned when the port is taken."""
-    probe = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
-    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        probe.bind((LOOPBACK, port))
-    except OSError:
-        return 0
-    return probe.getsockname()[1]

@@ -1,36 +1,37 @@
-"""Serve a GGUF model with llama.cpp's own HTTP server: python model_server.py MODEL PORT THREADS SLOTS CONTEXT NAME.
+"""Serve a GGUF model with llama.cpp's own HTTP server, configured by llama.cpp's own variables (LLAMA_ARG_...).
 
-Runs in the runtime environment. The key comes from the environment (MODEL_KEY). The C++ server lives in threads of
-this process and answers 503 to everything until the model is loaded.
+Runs in the runtime environment. The C++ server lives in threads of this process and answers 503 to everything until
+the model is loaded.
 """
 
 import os
 import signal
-import sys
 import threading
 
 import xllamacpp
 
 
-def parameters(path: str, port: int, threads: int, slots: int, context: int, name: str) -> xllamacpp.CommonParams:
-    """Describe the server: `context` is tokens per slot, and llama.cpp divides `n_ctx` over the slots."""
+def parameters() -> xllamacpp.CommonParams:
+    """Describe the server; llama.cpp divides the context, in tokens, over the slots."""
+    given = {name.removeprefix("LLAMA_ARG_"): value for name, value in os.environ.items()}
     p = xllamacpp.CommonParams()
-    p.model.path = path
-    p.model_alias = {name}
-    p.hostnames, p.port = ["127.0.0.1"], port
-    p.n_parallel, p.n_ctx = slots, context * slots
-    p.cpuparams.n_threads = p.cpuparams_batch.n_threads = threads
+    p.model.path = given["MODEL"]
+    p.hostnames, p.port = [given["HOST"]], int(given["PORT"])
+    p.n_parallel, p.n_ctx = int(given["N_PARALLEL"]), int(given["CTX_SIZE"])
+    p.cpuparams.n_threads = p.cpuparams_batch.n_threads = int(given["THREADS"])
     p.endpoint_metrics = True
-    p.api_keys = [os.environ.pop("MODEL_KEY")]
+    if "ALIAS" in given:
+        p.model_alias = {given["ALIAS"]}
+    if key := os.environ.pop("LLAMA_API_KEY", ""):
+        p.api_keys = [key]
     return p
 
 
 def main() -> None:
     """Serve until asked to end."""
-    path, name = sys.argv[1], sys.argv[6]
-    port, threads, slots, context = (int(argument) for argument in sys.argv[2:6])
-    server = xllamacpp.Server(parameters(path, port, threads, slots, context, name))
-    print(f"serving {name} at {server.listening_address}", flush=True)
+    chosen = parameters()
+    server = xllamacpp.Server(chosen)
+    print(f"serving {', '.join(chosen.model_alias) or chosen.model.path} at {server.listening_address}", flush=True)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

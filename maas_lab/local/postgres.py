@@ -1,154 +1,153 @@
-"""PostgreSQL: a data folder with a random password, an unprivileged account, and LiteLLM's migrations as SQL."""
+"""PostgreSQL: a data folder, an unprivileged account for its server, and a client that insists on a password."""
 
 from __future__ import annotations
 
-import json
 import os
 import pwd
 import re
+import secrets
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from maas_lab.errors import EnvironmentFault, StackError
-from maas_lab.local.home import Home, Secrets, told_plainly, write_private
+from maas_lab.local.home import told_plainly, write_private
 from maas_lab.settings import LOOPBACK, child_environment
 
-USER, DATABASE = "litellm", "litellm"
+ADMIN = "postgres"
 NOBODY = "nobody"
 CAPABILITIES = {"dac_read_search": 1 << 2, "dac_override": 1 << 1}  # linux/capability.h
+UNANSWERED = 2  # what `pg_isready` ends with when nobody listens, or what listens says nothing
+HINT = "kubectl logs of the database's pod says more; ./lab doctor looks at this machine"
 
 
-class Postgres:
-    """The database of one home.
+@dataclass(frozen=True)
+class DataFolder:
+    """A database cluster on disk.
 
-    Args:
-        home: where its files are.
+    Attributes:
         binaries: folder of `initdb`, `postgres` and `psql`.
-        port: loopback port.
-        secrets: the superuser's password.
+        path: the cluster's folder; beside it one is made aside.
     """
 
-    def __init__(self, home: Home, binaries: Path, port: int, secrets: Secrets) -> None:
-        self.home, self.binaries, self.port, self.secrets = home, binaries, port, secrets
-        self.data = home.postgres / "data"
-        self.applied = home.postgres / "migrations.json"
+    binaries: Path
+    path: Path
 
-    @property
-    def url(self) -> str:
-        """The address with the password, for an environment variable."""
-        return f"postgresql://{USER}:{self.secrets.postgres_password}@{LOOPBACK}:{self.port}/{DATABASE}"
+    def create(self, *statements: str) -> None:
+        """Make it and run `statements`, aside first, so that an interruption leaves no half of one.
 
-    @property
-    def argv(self) -> tuple[str, ...]:
-        """The server's command line; small buffers, because a laptop shares its memory with a model."""
-        options = {
-            "listen_addresses": LOOPBACK,
-            "port": str(self.port),
-            "unix_socket_directories": "",
-            "max_connections": "40",
-            "shared_buffers": "32MB",
-        }
-        flags = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
-        return (*self._unprivileged(), str(self.binaries / "postgres"), "-D", str(self.data), *flags)
-
-    def create(self, sleep: Callable[[float], None] | None = None) -> None:
-        """Make the data folder unless it exists: aside first, so that an interruption leaves no half of one.
+        Nobody knows the administrator's password until a statement sets one.
 
         Raises:
-            EnvironmentFault: this account cannot run PostgreSQL.
+            EnvironmentFault: this account cannot run PostgreSQL, or may not write there.
+            StackError: PostgreSQL refused.
         """
-        if self.data.exists():
-            return
         if why := account_problem():
             raise EnvironmentFault("PostgreSQL cannot be set up", why, "./lab doctor")
-        aside, password = self.home.postgres / "data.new", self.home.postgres / "password"
-        with told_plainly(self.home.root):
-            shutil.rmtree(aside, ignore_errors=True)
-            self.home.postgres.mkdir(exist_ok=True, mode=0o700)
-            write_private(password, self.secrets.postgres_password)
+        aside = DataFolder(self.binaries, self.path.with_name(f"{self.path.name}.new"))
+        password = self.path.with_name("password")
+        with told_plainly(self.path):
+            shutil.rmtree(aside.path, ignore_errors=True)
+            aside.path.mkdir(mode=0o700)
+            write_private(password, secrets.token_hex(24))
             if os.geteuid() == 0:
-                for path in (self.home.postgres, password):
+                for path in (aside.path, password):
                     shutil.chown(path, NOBODY)
         try:
-            self._initdb(aside, password)
-            aside.replace(self.data)
+            aside._initdb(password)
         finally:
             password.unlink(missing_ok=True)
+        aside.run(*statements)
+        aside.path.replace(self.path)
 
-    def answers(self) -> str:
-        """Return why the server does not answer; empty when it does.
+    def run(self, *statements: str) -> None:
+        """Run statements as the administrator while no server runs: no port is opened and no password is needed.
 
-        The client insists on SCRAM, which proves both sides: only this home's server knows this password.
+        Raises:
+            StackError: one of them failed; those before it are done.
         """
-        done = self._psql("postgres", "-tAc", "select 1", check=False)
-        return "" if done.returncode == 0 else done.stderr.strip().splitlines()[0].removeprefix("psql: error: ")
+        flags = ("-c", "exit_on_error=true", "-c", "log_min_error_statement=panic")  # statements hold passwords
+        argv = (*self._program("postgres"), "--single", "-j", "-D", str(self.path), *flags, ADMIN)
+        text = "".join(f"{statement};\n\n" for statement in statements)
+        done = _run(argv, input=text, cwd="/")
+        if done.returncode:
+            raise StackError("PostgreSQL refused a statement before its start", _complaint(done.stderr), HINT)
+
+    def server(self, port: int, **options: str) -> tuple[str, ...]:
+        """Return the command line of the server on a loopback port."""
+        fixed = {"listen_addresses": LOOPBACK, "port": str(port), "unix_socket_directories": ""}
+        flags = [part for name, value in (fixed | options).items() for part in ("-c", f"{name}={value}")]
+        return (*self._program("postgres"), "-D", str(self.path), *flags)
+
+    def _initdb(self, password: Path) -> None:
+        argv = (*self._program("initdb"), "-D", str(self.path), "-U", ADMIN, "--auth=scram-sha-256")
+        done = _run((*argv, f"--pwfile={password}", "-E", "UTF8", "--locale=C", "--no-sync"), cwd="/")
+        if done.returncode:
+            raise StackError("PostgreSQL could not make its data folder", _complaint(done.stderr), HINT)
+
+    def _program(self, name: str) -> tuple[str, ...]:
+        return (*_unprivileged(self.path, self.binaries), str(self.binaries / name))
+
+
+@dataclass(frozen=True)
+class Login:
+    """A way into a running server.
+
+    Attributes:
+        binaries: folder of `psql` and `pg_isready`.
+        port: the server's loopback port.
+        user: a role.
+        password: its password.
+        database: where statements run.
+    """
+
+    binaries: Path
+    port: int
+    user: str
+    password: str = field(repr=False)
+    database: str
+
+    def problem(self) -> str:
+        """Return why the server does not serve this role; empty when it does.
+
+        The client insists on SCRAM, which proves both sides: only the server that was meant knows this password.
+        """
+        done = self._psql("-tAc", "select 1")
+        lines = done.stderr.strip().splitlines() or [f"psql ended with exit code {done.returncode}"]
+        return "" if done.returncode == 0 else lines[0].removeprefix("psql: error: ")
 
     def execute(self, *statements: str) -> str:
-        """Run statements on the server's own database, one by one, and return what they print."""
-        return self._psql("postgres", "-tA", *[part for one in statements for part in ("-c", one)]).stdout.strip()
+        """Run statements one by one and return what they print.
 
-    def migrate(self, folder: Path) -> None:
-        """Apply the migrations of `folder` that are not applied yet, in order of their names.
-
-        The first time the database is filled under another name and renamed, so that it is complete or not there.
+        Raises:
+            StackError: the server refused one.
         """
-        names = sorted(path.parent.name for path in folder.glob("*/migration.sql"))
-        applied = set(json.loads(self.applied.read_text())) if self.applied.exists() else set()
-        missing = [folder / name / "migration.sql" for name in names if name not in applied]
-        if not self.execute(f"select 1 from pg_database where datname = '{DATABASE}'"):
-            self.execute(f"drop database if exists {DATABASE}_new", f"create database {DATABASE}_new")
-            self._apply(f"{DATABASE}_new", [folder / name / "migration.sql" for name in names])
-            self.execute(f"alter database {DATABASE}_new rename to {DATABASE}")
-        elif applied and missing:
-            self._apply(DATABASE, missing)
-        write_private(self.applied, json.dumps(names))
-
-    def is_migrated(self, folder: Path) -> bool:
-        """Return whether every migration of `folder` has been applied, without asking the server."""
-        names = sorted(path.parent.name for path in folder.glob("*/migration.sql"))
-        return self.data.exists() and self.applied.exists() and json.loads(self.applied.read_text()) == names
-
-    def _apply(self, database: str, files: list[Path]) -> None:
-        self._psql(database, *[part for file in files for part in ("-f", str(file))])
-
-    def _initdb(self, folder: Path, password: Path) -> None:
-        argv = [*self._unprivileged(), str(self.binaries / "initdb"), "-D", str(folder), "-U", USER]
-        argv += ["--auth=scram-sha-256", f"--pwfile={password}", "-E", "UTF8", "--locale=C", "--no-sync"]
-        done = subprocess.run(argv, env=child_environment(), cwd="/", capture_output=True, text=True, check=False)
+        done = self._psql("-tA", *[part for one in statements for part in ("-c", one)])
         if done.returncode:
-            raise StackError("PostgreSQL could not make its data folder", _complaint(done.stderr), "./lab doctor")
+            raise StackError("PostgreSQL refused a statement", _complaint(done.stderr), HINT)
+        return done.stdout.strip()
 
-    def _psql(self, database: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        argv = [str(self.binaries / "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", *arguments]
-        env = child_environment() | {
+    def _psql(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        argv = (str(self.binaries / "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", *arguments)
+        env = {
             "PGHOST": LOOPBACK,
             "PGPORT": str(self.port),
-            "PGUSER": USER,
-            "PGDATABASE": database,
-            "PGPASSWORD": self.secrets.postgres_password,
+            "PGUSER": self.user,
+            "PGDATABASE": self.database,
+            "PGPASSWORD": self.password,
             "PGREQUIREAUTH": "scram-sha-256",
             "PGCONNECT_TIMEOUT": "3",
             "PGOPTIONS": "-c client_min_messages=warning",
         }
-        done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
-        if check and done.returncode:
-            raise StackError("PostgreSQL refused a statement", _complaint(done.stderr), "./lab logs postgres")
-        return done
+        return _run(argv, env=env)
 
-    def _unprivileged(self) -> tuple[str, ...]:
-        """PostgreSQL refuses to run as root: drop to `nobody`, who must still be able to reach the home's folder."""
-        if os.geteuid() != 0:
-            return ()
-        entry = pwd.getpwnam(NOBODY)
-        ids = (f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--clear-groups")
-        if reachable_by_all(self.home.root) and reachable_by_all(self.binaries):
-            return ("setpriv", *ids, "--")
-        right = usable_capability()
-        # access(2) heeds the capability only with this bit; the bounding set keeps every other one away.
-        caps = (f"--inh-caps=-all,+{right}", f"--ambient-caps=-all,+{right}", f"--bounding-set=-all,+{right}")
-        return ("setpriv", *ids, *caps, "--securebits=+no_setuid_fixup", "--")
+
+def silence(binaries: Path, port: int) -> str:
+    """Return why nothing answers at a port as a PostgreSQL server does, even one that starts; empty when one does."""
+    done = _run((str(binaries / "pg_isready"), "-h", LOOPBACK, "-p", str(port), "-t", "3"))
+    return done.stdout.strip() if done.returncode >= UNANSWERED else ""
 
 
 def account_problem() -> str:
@@ -188,6 +187,25 @@ def usable_capability() -> str:
 def reachable_by_all(folder: Path) -> bool:
     """Return whether every account may pass through to `folder`."""
     return all(path.stat().st_mode & 0o001 for path in (folder, *folder.parents) if path.exists())
+
+
+def _unprivileged(data: Path, binaries: Path) -> tuple[str, ...]:
+    """PostgreSQL refuses to run as root: drop to `nobody`, who must still be able to reach both folders."""
+    if os.geteuid() != 0:
+        return ()
+    entry = pwd.getpwnam(NOBODY)
+    ids = (f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--clear-groups")
+    if reachable_by_all(data.parent) and reachable_by_all(binaries):
+        return ("setpriv", *ids, "--")
+    right = usable_capability()
+    # access(2) heeds the capability only with this bit; the bounding set keeps every other one away.
+    caps = (f"--inh-caps=-all,+{right}", f"--ambient-caps=-all,+{right}", f"--bounding-set=-all,+{right}")
+    return ("setpriv", *ids, *caps, "--securebits=+no_setuid_fixup", "--")
+
+
+def _run(argv: Sequence[str], env: dict[str, str] | None = None, **options: str) -> subprocess.CompletedProcess[str]:
+    whole = child_environment() | (env or {})
+    return subprocess.run(argv, env=whole, capture_output=True, text=True, check=False, **options)
 
 
 def _complaint(text: str) -> str:

@@ -148,6 +148,21 @@ def ports(obj: Object) -> str:
     return ",".join(shown) or NONE
 
 
+def endpoint_ports(obj: Object) -> str:
+    """Return the ports of an EndpointSlice."""
+    return _few([str(one.get("port") or one.get("name") or "*") for one in obj.get("ports") or ()])
+
+
+def endpoint_addresses(obj: Object) -> str:
+    """Return the addresses of an EndpointSlice."""
+    return _few([address for one in obj.get("endpoints") or () for address in one["addresses"]])
+
+
+def _few(found: list[str], most: int = 3) -> str:
+    more = f" + {len(found) - most} more..." if len(found) > most else ""
+    return ",".join(found[:most]) + more or UNSET
+
+
 def external(obj: Object) -> str:
     """Return where a Service is reached from outside."""
     spec = obj["spec"]

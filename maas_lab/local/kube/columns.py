@@ -61,6 +61,13 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         AGE,
         Column("Selector", lambda obj: cells.pairs(obj["spec"].get("selector")), priority=1),
     ),
+    "EndpointSlice": (
+        NAME,
+        Column("AddressType", cells.at("addressType")),
+        Column("Ports", cells.endpoint_ports),
+        Column("Endpoints", cells.endpoint_addresses),
+        AGE,
+    ),
     "Deployment": (
         NAME,
         Column("Ready", cells.ready),

@@ -172,6 +172,12 @@ def _namespace(value: dict[str, Any]) -> None:
         value["metadata"].setdefault("labels", {})["kubernetes.io/metadata.name"] = name
 
 
+def _endpoint_slice(value: dict[str, Any]) -> None:
+    """Say that nobody is there; Go writes lists that are not left out when they are empty."""
+    value.setdefault("endpoints", None)
+    value.setdefault("ports", None)
+
+
 def _secret(value: dict[str, Any]) -> None:
     """Encode what was given as text; it wins over what was given encoded."""
     told = value.pop("stringData", None) or {}
@@ -190,4 +196,9 @@ _RULES: dict[str, Callable[[dict[str, Any]], None]] = {
     "StatefulSetUpdateStrategy": _stateful_strategy,
     "Volume": _volume,
 }
-_WHOLE: dict[str, Callable[[dict[str, Any]], None]] = {"Namespace": _namespace, "Pod": _pod, "Secret": _secret}
+_WHOLE: dict[str, Callable[[dict[str, Any]], None]] = {
+    "EndpointSlice": _endpoint_slice,
+    "Namespace": _namespace,
+    "Pod": _pod,
+    "Secret": _secret,
+}

@@ -102,6 +102,7 @@ KINDS: tuple[Kind, ...] = (
     _workload("Deployment", "deploy"),
     _workload("ReplicaSet", "rs"),
     _workload("StatefulSet", "sts"),
+    Kind("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices", "endpointslice", True, verbs=READ),
     _review("authentication.k8s.io", "TokenReview"),
     _review("authorization.k8s.io", "SelfSubjectAccessReview"),
     _custom("route.openshift.io", "v1", "Route", below=(STATUS,)),

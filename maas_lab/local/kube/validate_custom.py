@@ -10,8 +10,10 @@ from maas_lab.local.kube import syntax
 from maas_lab.local.kube.kinds import Kind
 from maas_lab.local.kube.schema import Node, Schemas
 from maas_lab.local.kube.status import Cause
+from maas_lab.settings import LOOPBACK
 
 MOST_NAME = 53  # characters; KServe makes longer names from it
+_LOCAL_HOST = re.compile(rf"{re.escape(LOOPBACK)}:\d+$")
 _JSON = {bool: "boolean", int: "integer", float: "number", str: "string", dict: "object", list: "array"}
 _TYPES = {
     "struct": "object",
@@ -30,7 +32,7 @@ def problems(kind: Kind, obj: dict[str, Any], schemas: Schemas | None) -> list[C
     if schemas is not None:
         root = schemas.root(kind)
         inner = {name: value for name, value in obj.items() if name not in ("apiVersion", "kind", "metadata")}
-        found += _struct(root, inner, "")
+        found += [one for one in _struct(root, inner, "") if not _is_local_host(kind, obj, one)]
         if kind.kind == "Route":
             found += _route(obj)
     return found
@@ -51,6 +53,11 @@ def _route(obj: dict[str, Any]) -> Iterator[Cause]:
         return
     if spec["tls"].get("termination") == "passthrough":
         yield syntax.invalid("spec.path", spec["path"], "passthrough termination does not support paths")
+
+
+def _is_local_host(kind: Kind, obj: dict[str, Any], cause: Cause) -> bool:
+    """Tell whether something is wrong only on a real cluster: hosts have ports here, as there is no name for each."""
+    return kind.kind == "Route" and cause.field == "spec.host" and bool(_LOCAL_HOST.match(str(obj["spec"]["host"])))
 
 
 def _value(node: Node, value: Any, path: str) -> Iterator[Cause]:

@@ -58,7 +58,7 @@ function options(url) {
       host: given.get('host') || parsed.hostname, // the parameter is the folder of a Unix socket
       port: Number(parsed.port || 5432),
       user: decodeURIComponent(parsed.username),
-      password: decodeURIComponent(parsed.password),
+      password: decodeURIComponent(parsed.password), // empty: PGPASSWORD
       database: decodeURIComponent(parsed.pathname.slice(1)),
       ssl: ssl[given.get('sslmode')] ?? false,
       options: given.get('options') || undefined,
@@ -106,4 +106,4 @@ class Database {
   }
 }
 
-module.exports = { Database };
+module.exports = { Database, options };

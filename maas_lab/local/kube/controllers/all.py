@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from maas_lab.local.kube.controllers import serving
 from maas_lab.local.kube.controllers.claims import Claims
 from maas_lab.local.kube.controllers.client import Client
 from maas_lab.local.kube.controllers.deployments import Deployments
-from maas_lab.local.kube.controllers.inference_services import InferenceServices
+from maas_lab.local.kube.controllers.endpoint_slices import EndpointSlices
+from maas_lab.local.kube.controllers.inference_services import Addresses, InferenceServices
 from maas_lab.local.kube.controllers.replica_sets import ReplicaSets
 from maas_lab.local.kube.controllers.routes import Hosts, Routes, local_host
 from maas_lab.local.kube.controllers.scheduler import Scheduler
@@ -16,16 +18,26 @@ from maas_lab.local.kube.lifecycle import Objects
 MANAGER, SCHEDULER, ROUTER, KSERVE = "kube-controller-manager", "kube-scheduler", "openshift-router", "manager"
 
 
-def start(objects: Objects, clock: Clock = utc, hosts: Hosts = local_host) -> Work:
-    """Return the work of all controllers on a store; `run` it on the event loop that owns the store."""
+def start(
+    objects: Objects, clock: Clock = utc, hosts: Hosts = local_host, addresses: Addresses = serving.inside
+) -> Work:
+    """Return the work of all controllers on a store; `run` it on the event loop that owns the store.
+
+    Args:
+        objects: the writes of the API.
+        clock: tells the time.
+        hosts: gives a host to a Route that names none.
+        addresses: gives the URL of an InferenceService inside the cluster.
+    """
     manager = Client(objects, MANAGER)
     controllers = (
         Deployments(manager, clock),
         ReplicaSets(manager, clock),
         StatefulSets(manager, clock),
         Claims(manager, clock),
+        EndpointSlices(manager, clock),
         Scheduler(Client(objects, SCHEDULER), clock),
         Routes(Client(objects, ROUTER), clock, hosts),
-        InferenceServices(Client(objects, KSERVE), clock),
+        InferenceServices(Client(objects, KSERVE), clock, addresses),
     )
     return Work(objects.store, controllers, clock)

@@ -10,10 +10,11 @@ from maas_lab.local.kube.lifecycle import Objects, Target
 from maas_lab.local.kube.queries import WriteOptions
 from maas_lab.local.kube.store import Object
 
-CLAIM, EVENT, NODE, POD, SERVICE = (
-    of("v1", kind) for kind in ("PersistentVolumeClaim", "Event", "Node", "Pod", "Service")
+CLAIM, EVENT, NAMESPACE, NODE, POD, SERVICE = (
+    of("v1", kind) for kind in ("PersistentVolumeClaim", "Event", "Namespace", "Node", "Pod", "Service")
 )
 DEPLOYMENT, REPLICA_SET, STATEFUL_SET = (of("apps/v1", kind) for kind in ("Deployment", "ReplicaSet", "StatefulSet"))
+ENDPOINT_SLICE = of("discovery.k8s.io/v1", "EndpointSlice")
 ROUTE = of("route.openshift.io/v1", "Route")
 INFERENCE_SERVICE = of("serving.kserve.io/v1beta1", "InferenceService")
 SERVING_RUNTIME = of("serving.kserve.io/v1alpha1", "ServingRuntime")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from maas_lab.local.kube.controllers import owners, serving
 from maas_lab.local.kube.controllers.client import (
@@ -26,11 +26,18 @@ GIVEN = ("host", "clusterIPs")  # by others
 MODE = "serving.kserve.io/deploymentMode"
 
 
-class InferenceServices:
-    """Keeps a Deployment, a Service and a Route for each service, and reports in KServe's conditions."""
+Addresses = Callable[[Object], str]
 
-    def __init__(self, client: Client, clock: Clock) -> None:
-        self._client, self._clock = client, clock
+
+class InferenceServices:
+    """Keeps a Deployment, a Service and a Route for each service, and reports in KServe's conditions.
+
+    Args:
+        addresses: gives the URL of a service inside the cluster.
+    """
+
+    def __init__(self, client: Client, clock: Clock, addresses: Addresses = serving.inside) -> None:
+        self._client, self._clock, self._addresses = client, clock, addresses
         self._events = Recorder(client, "v1beta1Controllers", clock)
 
     def affected(self, change: Change) -> Iterable[Key]:
@@ -114,8 +121,9 @@ class InferenceServices:
         told = self._with(told, "IngressReady", _word(is_ready and has_way), *_why_no_way(is_ready, has_way))
         why = (reason, message) if not is_ready else _why_no_way(is_ready, has_way)
         told = self._with(told, "Ready", _word(is_ready and has_way), *why)
-        told |= {"url": f"http://{host}" if host else serving.inside(service)}
-        told |= {"address": {"url": serving.inside(service)}, "components": {"predictor": {"url": told["url"]}}}
+        inside = self._addresses(service)
+        told |= {"url": f"http://{host}" if host else inside}
+        told |= {"address": {"url": inside}, "components": {"predictor": {"url": told["url"]}}}
         self._client.update_status(INFERENCE_SERVICE, service, told)
 
     def _with(self, told: Object, type_: str, value: str, reason: str, message: str) -> Object:

@@ -48,7 +48,7 @@ class Routes:
         route = self._client.get(ROUTE, key.namespace, key.name)
         if route is None or route["metadata"].get("deletionTimestamp"):
             return None
-        if not _host(route):
+        if not _host(route) or (_is_local(route) and _host(route) != self._hosts(route)):
             annotations = {**(route["metadata"].get("annotations") or {}), GENERATED: "true"}
             metadata, spec = {**route["metadata"], "annotations": annotations}, {**route["spec"]}
             spec["host"] = self._hosts(route)
@@ -76,6 +76,11 @@ class Routes:
 
 def _host(route: Object) -> str:
     return route["spec"].get("host") or ""
+
+
+def _is_local(route: Object) -> bool:
+    """Tell whether a host was made here from a port, which may be another one after a restart."""
+    return (route["metadata"].get("annotations") or {}).get(GENERATED) == "true" and ":" in _host(route)
 
 
 def _age(route: Object) -> tuple:

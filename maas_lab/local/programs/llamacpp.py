@@ -1,0 +1,59 @@
+"""The model server: llama.cpp with SmolLM2-135M-Instruct, configured by llama.cpp's own variables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+from maas_lab.errors import UsageError
+from maas_lab.local.images import Container, Image, Program, Sleep
+from maas_lab.local.runtime import Runtime
+from maas_lab.settings import LOOPBACK, ModelSettings, child_environment
+
+REFERENCE = "maas-lab/llamacpp:2026.10.11549"
+PORT = 8080
+SCRIPT = Path(__file__).parents[1] / "model_server.py"
+THREADS, SLOTS, CONTEXT = "LLAMA_ARG_THREADS", "LLAMA_ARG_N_PARALLEL", "LLAMA_ARG_CTX_SIZE"
+KNOWN = ("LLAMA_ARG_ALIAS", "LLAMA_API_KEY", THREADS, SLOTS, CONTEXT)
+
+
+def image(runtime: Runtime, chosen: ModelSettings) -> Image:
+    """Return the model server's image; `chosen` holds for what a manifest leaves out."""
+    return Image(REFERENCE, (PORT,), partial(program, runtime, chosen))
+
+
+def program(runtime: Runtime, chosen: ModelSettings, container: Container) -> Program:
+    """Return the model server of one container."""
+    env = environment(runtime, chosen, container)
+    return Program(
+        argv=(str(runtime.python), "-I", str(SCRIPT)),
+        env=env,
+        cwd=container.folder,
+        prepare=partial(_refuse_wrong_numbers, env),
+    )
+
+
+def environment(runtime: Runtime, chosen: ModelSettings, container: Container) -> dict[str, str]:
+    """Return the server's environment; the weights are the image's, whatever a manifest says."""
+    given = {name: container.env[name] for name in KNOWN if container.env.get(name)}
+    slots = given.get(SLOTS, str(chosen.slots))
+    per_server = chosen.context * (int(slots) if slots.isdecimal() else 1)
+    defaults = {THREADS: str(chosen.threads), SLOTS: slots, CONTEXT: str(per_server)}
+    image_s = {
+        "HOME": str(container.folder),
+        "LLAMA_ARG_MODEL": str(runtime.model),
+        "LLAMA_ARG_HOST": LOOPBACK,
+        "LLAMA_ARG_PORT": str(container.ports[PORT]),
+    }
+    return child_environment() | defaults | given | image_s
+
+
+def _refuse_wrong_numbers(env: Mapping[str, str], sleep: Sleep) -> None:
+    for name in (THREADS, SLOTS, CONTEXT):
+        if not env[name].isdecimal() or int(env[name]) == 0:
+            raise UsageError(
+                f"{name} is {env[name]!r}",
+                "it takes a whole number above 0",
+                f"correct {name} in the container's `env`",
+            )
