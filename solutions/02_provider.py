@@ -23,8 +23,8 @@ patience: int = 600  # seconds to wait for pods at most; on a cluster, images co
 # %% [markdown]
 # ## The story
 #
-# Seven people deployed the same model on seven GPUs, and nobody knew. Your organisation decides: **one** team serves
-# models for everybody. You are that team, and from today people rely on you.
+# Seven people deployed the same model on seven GPUs (graphics processors), and nobody knew. Your organisation decides:
+# **one** team serves models for everybody. You are that team, and from today people rely on you.
 #
 # So nothing is clicked together. The platform is a folder of files that says what should be there; the **cluster**
 # makes it so and keeps it so. What it should make are **objects**: a Deployment, a Service, a Secret. A file that
@@ -116,9 +116,12 @@ for part in ("infrastructure", "models"):
     print(f"{part}:", ", ".join(sorted(set(kinds))))
 
 # %% [markdown]
-# Two kinds are not Kubernetes' own. **OpenShift AI** brings them, with KServe: a **ServingRuntime** is a recipe for a
-# model server, and an **InferenceService** is a dish cooked by it. OpenShift AI also has a dashboard that writes both
-# for you, and a list of runtimes that Red Hat tests. A **Route** is OpenShift's way from outside to a Service.
+# A **Deployment** keeps copies of a program running, and a **StatefulSet** does so for one that needs its disk. A
+# **Service** is a name under which the copies are called, and a **Route** is OpenShift's way to it from outside.
+#
+# The last two kinds come with **OpenShift AI** and its part KServe. A **ServingRuntime** is a recipe for a model server,
+# and an **InferenceService** is a dish cooked by it. OpenShift AI also has a dashboard that writes both for you, and
+# runtimes that Red Hat tests.
 #
 # ## Make the secrets first
 #
