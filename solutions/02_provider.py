@@ -119,7 +119,7 @@ for part in ("infrastructure", "models"):
 # A **Deployment** keeps copies of a program running, and a **StatefulSet** does so for one that needs its disk. A
 # **Service** is a name under which the copies are called, and a **Route** is OpenShift's way to it from outside.
 #
-# The last two kinds come with **OpenShift AI** and its part KServe. A **ServingRuntime** is a recipe for a model server,
+# **OpenShift AI** and its part KServe bring the kinds for models: a **ServingRuntime** is a recipe for a model server,
 # and an **InferenceService** is a dish cooked by it. OpenShift AI also has a dashboard that writes both for you, and
 # runtimes that Red Hat tests.
 #
