@@ -174,5 +174,5 @@ def database_address(stack: RunningStack) -> str:
     """Return the address of the stack's PostgreSQL, with its password and without a database."""
     user, password = (stack.platform.secret("postgres-secret", one) for one in ("username", "password"))
     row = next(row for row in stack.local.status()["workloads"] if row["name"] == "database")
-    (port,) = {one for one in listening_ports(psutil.Process(row["pid"]))}
+    (port,) = set(listening_ports(psutil.Process(row["pid"])))
     return f"postgresql://{user}:{password}@{settings.LOOPBACK}:{port}"

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from maas_lab import ledger, wait
-from maas_lab.errors import BadRequest, InvalidKey, UsageError
+from maas_lab.errors import BadRequest, GatewayError, InvalidKey, UsageError
 from maas_lab.keys import ApiKey, key_hash
 from maas_lab.refusals import refusal as refusal
 from maas_lab.rest import Rest
@@ -19,6 +19,7 @@ from maas_lab.rows import CatalogModel, KeyInfo, SpendRow
 # What LiteLLM takes for "no limit" where it is not null.
 _FREE = {"models": [], "duration": "-1"}
 _LIMITS = ("max_budget", "budget_duration", "rpm_limit", "tpm_limit", "max_parallel_requests", "models")
+NO_MODELS = "LLM Model List not loaded in"  # LiteLLM 1.81.0 answers 500 with this before the first model is there
 
 
 class Gateway:
@@ -75,7 +76,12 @@ class Gateway:
 
     def models(self) -> list[CatalogModel]:
         """Return the models that the gateway offers, in the order in which it lists them."""
-        return [CatalogModel.read(row) for row in self._rest.call("GET", "/model/info")["data"]]
+        try:
+            return [CatalogModel.read(row) for row in self._rest.call("GET", "/model/info")["data"]]
+        except GatewayError as error:
+            if NO_MODELS in error.why:
+                return []
+            raise
 
     def register_model(
         self,

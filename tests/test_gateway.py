@@ -351,6 +351,15 @@ def test_registering_with_other_values_replaces_the_row(change):
     assert [row["model_info"]["id"] for row in catalogue.rows] == [after.id]
 
 
+def test_a_gateway_without_any_model_offers_none():
+    """LiteLLM 1.81.0 answers so until the first model is registered, when no configuration file names one."""
+    why = "LLM Model List not loaded in. Make sure you passed models in your config.yaml or on the LiteLLM Admin UI."
+    told = {"error": {"message": why, "type": "internal_server_error", "param": "None", "code": "500"}}
+    assert gateway(lambda request: httpx.Response(500, json=told)).models() == []
+    with pytest.raises(GatewayError, match="failed"):
+        gateway(lambda request: httpx.Response(500, json={"error": {"message": "other", "code": "500"}})).models()
+
+
 def test_registering_keeps_other_models_and_removes_doubles():
     catalogue = Catalogue()
     lab = gateway(catalogue)

@@ -87,6 +87,16 @@ COUNTED = {"readyReplicas": 3, "updatedReplicas": 3, "availableReplicas": 3, "re
             {"spec": {"replicas": 3, **SELECTED}, "status": COUNTED},
             ["x", 3, 3, 3, "5d", "web", "example/web:2", "app=web"],
         ),
+        ("EndpointSlice", {"addressType": "IPv4"}, ["x", "IPv4", "<unset>", "<unset>", "5d"]),
+        (
+            "EndpointSlice",
+            {
+                "addressType": "IPv4",
+                "ports": [{"name": "http", "port": 8080}, {"name": "any"}],
+                "endpoints": [{"addresses": ["10.1.0.9"]}] * 5,
+            },
+            ["x", "IPv4", "8080,any", "10.1.0.9,10.1.0.9,10.1.0.9 + 2 more...", "5d"],
+        ),
         ("StatefulSet", {"spec": {"replicas": 1, **SELECTED}}, ["x", "0/1", "5d", "web", "example/web:2"]),
         (
             "PersistentVolumeClaim",

@@ -112,12 +112,15 @@ class Forwarder:
                 wait.until(lambda name=name: self.answers(name), what=f"the port of {name}", timeout=10)
 
     def start(self):
+        """Start it as a parent does that ignores SIGHUP."""
         argv = [sys.executable, "-I", forwarder.__file__, str(self.table)]
+        before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(argv, stdout=log, stderr=log)
+        signal.signal(signal.SIGHUP, before)
 
     def answers(self, name):
-        with contextlib.suppress(ConnectionRefusedError), self.connect(name):
+        with contextlib.suppress(*GONE), self.connect(name):
             return True
 
     def refuses(self, name):
@@ -342,6 +345,18 @@ def test_a_port_that_somebody_else_has_is_taken_when_it_is_free(forward, backend
     stranger.close()
     wait.until(lambda: forward.who("web") == "a", what="the port", timeout=10, transient=GONE)
     assert len(forward.log.read_text().splitlines()) <= 4
+
+
+def test_a_signal_that_comes_too_early_does_no_harm(forward, backend):
+    forward.start()
+
+    def reads_the_table():
+        forward.process.send_signal(signal.SIGHUP)
+        return "0 ports" in forward.log.read_text()
+
+    wait.until(reads_the_table, what="the forwarder", timeout=10, every=0.001)
+    forward.lead(web=[backend(name_and_echo("a")).port])
+    assert forward.who("web") == "a"
 
 
 def test_it_starts_before_there_is_a_table(forward, backend):
@@ -627,6 +642,17 @@ def test_a_service_may_want_pods_that_are_not_ready(network):
     network.pod("a", ready=False)
     assert network.conditions() == {"a": {**UNREADY, "ready": True}}
     assert network.to("service", "o1", "web", "80") == ["a:8080"]
+
+
+def test_a_pod_that_is_gone_is_forgotten_before_its_slice_is_written(network, tmp_path):
+    network.service()
+    network.pod("a")
+    pod = network.get(POD, "a")
+    network.ports.release("pod", pod["metadata"]["uid"])
+    network.objects.store.remove(POD, pod)
+    network.create(ROUTE, "chat", {"to": {"kind": "Service", "name": "web"}})
+    network.works[1].run_until_idle()  # the proxy has its turn before the slices' controller
+    assert pod["metadata"]["uid"] not in (tmp_path / "ports.json").read_text()
 
 
 def test_pods_come_and_go_with_labels_and_selectors(network):

@@ -204,12 +204,6 @@ def test_what_is_installed_is_what_the_lab_runs(runtime):
     assert versions.stdout.split() == ["1.81.0", "0.15.0", "2026.10.11549"]
 
 
-def test_the_schemas_are_no_part_of_the_stack(runtime, definitions):
-    assert runtime.missing(["schemas"]) == []
-    assert definitions.stat().st_size > 1_000_000
-    assert "schemas" not in installation.STACK
-
-
 def test_an_installed_runtime_needs_no_network(runtime, monkeypatch):
     def refuse(*arguments, **options):
         raise AssertionError("an installer was started")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from maas_lab import settings
+from maas_lab import settings, wait
 from maas_lab.cluster import Cluster
-from maas_lab.errors import NotFound
+from maas_lab.errors import GatewayError, NotFound
 from maas_lab.platform import Platform
 from maas_lab.secrets import platform_secrets
 
@@ -41,6 +41,8 @@ def register(kubeconfig: Path, prices: settings.Prices, namespace: str = setting
         platform = Platform(cluster, namespace)
         model = cluster.get("InferenceService", platform.model)
         with platform.gateway() as gateway:
+            # The Route leads to the pod a moment after that is Ready.
+            wait.until(gateway.version, what="the gateway's Route", timeout=30, transient=(GatewayError,))
             gateway.register_model(
                 platform.model,
                 served=platform.model,

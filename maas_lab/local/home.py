@@ -129,11 +129,11 @@ def _daemon(status: dict[str, Any]) -> dict[str, Any]:
     return {name: status.get(name) for name in ("pid", "created")}
 
 
-def write_private(file: Path, text: str) -> None:
+def write_private(file: Path, content: str | bytes) -> None:
     """Write a file that only its owner may read, aside and then in place."""
     aside = file.with_name(f"{file.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
-        stream.write(text)
+    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
+        stream.write(content.encode() if isinstance(content, str) else content)
     aside.replace(file)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from maas_lab.local.keeper import Keeper
 from maas_lab.local.kube.controllers.client import INFERENCE_SERVICE, POD, ROUTE
 from maas_lab.local.kube.controllers.common import is_ready, read_stamp, status
 from maas_lab.local.kube.controllers.routes import admitted_host
@@ -17,18 +18,18 @@ CONFIG_MAP = of("v1", "ConfigMap")
 FACTS = "maas-lab"
 
 
-def rows(store: Store, namespace: str, log: Callable[[Object, str], Path]) -> list[dict[str, Any]]:
+def rows(store: Store, namespace: str, log: Callable[[Object], Path | None]) -> list[dict[str, Any]]:
     """Return one row for each pod of a namespace.
 
     Args:
         store: the cluster's objects.
         namespace: of the platform.
-        log: gives the file that a pod's container writes to.
+        log: gives the file that a pod's first container writes to.
     """
     return [_row(pod, log) for _, pod, _ in store.list(POD, namespace)]
 
 
-def _row(pod: Object, log: Callable[[Object, str], Path]) -> dict[str, Any]:
+def _row(pod: Object, log: Callable[[Object], Path | None]) -> dict[str, Any]:
     metadata, told = pod["metadata"], next(iter(status(pod).get("containerStatuses") or ()), {})
     state = told.get("state") or {}
     running, waiting = state.get("running") or {}, state.get("waiting") or state.get("terminated") or {}
@@ -41,7 +42,23 @@ def _row(pod: Object, log: Callable[[Object, str], Path]) -> dict[str, Any]:
         "started": read_stamp(running["startedAt"]).timestamp() if running else None,
         "reason": waiting.get("reason") or ("" if is_ready(pod) else _pending(pod)),
         "hint": waiting.get("message", ""),
-        "log": str(log(pod, pod["spec"]["containers"][0]["name"])),
+        "log": str(log(pod) or ""),
+    }
+
+
+def network_row(forwarder: Keeper) -> dict[str, Any]:
+    """Return the row of the process that leads Services and Routes to their pods."""
+    state, pid = forwarder.state, forwarder.pid
+    return {
+        "name": forwarder.name,
+        "pod": forwarder.name,
+        "ready": forwarder.ready,
+        "pid": pid,
+        "restarts": forwarder.restarts,
+        "started": state.started_at if pid else None,
+        "reason": "" if pid else state.reason or "starting",
+        "hint": state.message,
+        "log": str(forwarder.log),
     }
 
 

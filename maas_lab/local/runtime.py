@@ -29,7 +29,7 @@ HERE = Path(__file__).parent
 LOCKS = HERE / "locks"
 PYTHON_LOCK, NODE_LOCK = LOCKS / "python.txt", LOCKS / "node.txt"
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
-STACK = ("node", "python", "model")  # what `up` needs; the schemas are for the local Kubernetes API
+STACK = ("node", "python", "model", "schemas")
 PRISMA = HERE / "prisma"
 
 

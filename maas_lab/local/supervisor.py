@@ -1,281 +1,264 @@
-"""Keep processes running: probe, restart with back-off, logs, adoption after a restart.
+"""Run one process in a thread: start or adopt it, probe it, end it, and know how it ended.
 
-A workload is Ready only while its probe says so, never because time has passed. Each process is started in a
-session of its own with a mark in its environment, so that a supervisor that comes after one that was killed finds
-every process of its home: it adopts those that still are what they should be and ends the rest.
+A process is Ready only while its probe says so, never because time has passed. Each is started in a session of its
+own with a mark in its environment, so that a daemon that comes after one that was killed finds every process of its
+home (`processes.Leftovers`): it adopts those that still are what they should be and ends the rest.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
-import math
+import logging
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import psutil
 
-from maas_lab import wait
 from maas_lab.errors import LabError
 from maas_lab.local import processes
-from maas_lab.local.processes import Leftover, how_it_ended
+from maas_lab.local.images import Program
+from maas_lab.local.probes import LIVENESS, READINESS, STARTUP, Check, Prober
+from maas_lab.local.processes import Mark
 
-SLICE_S = 0.2  # how soon a death or a stop is noticed
+SLICE_S = 0.2  # how soon a death is noticed
+NOT_STARTED = 128  # exit code of what could not be started, as container runtimes tell it
+log = logging.getLogger(__name__)
+
+
+def nothing(*_: object) -> None:
+    """Do nothing."""
 
 
 @dataclass(frozen=True)
-class Health:
-    """What a probe saw: `ready` to serve; not `alive` means that only a restart can help."""
-
-    ready: bool
-    reason: str = ""
-    alive: bool = True
-
-
-@dataclass(frozen=True)
-class Spec:
-    """One process to keep running.
+class State:
+    """What is known of a worker's process.
 
     Attributes:
-        name: the workload's name, also of its log file.
-        argv: program and arguments; no secrets, everybody may read them.
-        env: the whole environment of the process.
-        cwd: working folder.
-        log: file that receives standard output and error.
-        port: the loopback port it serves.
-        probe: asks the process whether it serves; called every 0.1 s until Ready, then every `period_s`.
-        needs: names of workloads that must be Ready before this one starts.
-        prepare: runs before each start, e.g. to create a database.
-        stop_signal: how the process is asked to end; after `grace_s` seconds it is killed.
-        start_s: seconds from start to Ready after which it is started anew.
-        pid_file: file whose first line is the process id, for a process that keeps one itself.
+        pid: of the process; None before it runs, kept after it has ended.
+        started_at: seconds since 1970.
+        ended_at: seconds since 1970; None while it runs.
+        exit_code: 128 and the signal's number for a killed process.
+        reason: `Completed`, `Error`, `StartError`, or `Unknown` for an adopted process, whose exit code nobody gets.
+        message: what more is to be said of its end.
+        started: its startup probe has succeeded, or it has none.
+        ready: its readiness probe succeeds, or it has none.
     """
 
-    name: str
-    argv: tuple[str, ...]
-    env: Mapping[str, str] = field(repr=False)
-    cwd: Path
-    log: Path
-    port: int
-    probe: Callable[[psutil.Process], Health]
-    needs: tuple[str, ...] = ()
-    prepare: Callable[[Callable[[float], None]], None] = lambda sleep: None
-    stop_signal: signal.Signals = signal.SIGTERM
-    grace_s: float = 10.0
-    start_s: float = 120.0
-    period_s: float = 2.0
-    pid_file: Path | None = None
+    pid: int | None = None
+    started_at: float | None = None
+    ended_at: float | None = None
+    exit_code: int | None = None
+    reason: str = ""
+    message: str = ""
+    started: bool = False
+    ready: bool = False
 
-    @property
-    def fingerprint(self) -> str:
-        """Name exactly this way of running it; another argument or secret is another fingerprint."""
-        told = json.dumps([self.argv, dict(sorted(self.env.items())), str(self.cwd)])
-        return hashlib.sha256(told.encode()).hexdigest()[:16]
 
-    def end(self, process: psutil.Process) -> None:
-        """End a process that runs in this way."""
-        processes.end(process, self.stop_signal, self.grace_s)
+@dataclass(frozen=True)
+class Hooks:
+    """Who is told what happens to a process; all are called from its threads.
 
-    def end_by_pid_file(self) -> None:
-        """End what the pid file names: where the kernel hides other users' environments, no mark can be read."""
-        if self.pid_file is None or not self.pid_file.exists():
-            return
-        pid = int(self.pid_file.read_text().split("\n", 1)[0])
-        with contextlib.suppress(psutil.Error, OSError):
-            process = psutil.Process(pid)
-            if process.name() == self.name:
-                self.end(process)
+    Attributes:
+        changed: the state has changed.
+        unhealthy: a probe has failed: its kind, and why.
+        doomed: this probe has failed too often, and the process is being ended: its kind.
+    """
+
+    changed: Callable[[], None] = nothing
+    unhealthy: Callable[[str, str], None] = nothing
+    doomed: Callable[[str], None] = nothing
 
 
 class Stopping(BaseException):
-    """Raised inside a workload's thread to leave whatever it waits for."""
+    """Raised inside a worker's thread to leave whatever it waits for."""
 
 
-class Workload:
-    """Keeps one process running, in a thread of its own."""
-
-    def __init__(self, spec: Spec, home: Path, peers: Mapping[str, Workload], changed: Callable[[], None]) -> None:
-        self.spec, self.home, self.peers, self.changed = spec, home, peers, changed
-        self.process: psutil.Process | None = None
-        self.leftover: psutil.Process | None = None
-        self.ready, self.restarts, self.failures = False, 0, 0
-        self.started: float | None = None
-        self.reason, self.hint = "not started", ""
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name=spec.name, daemon=True)
-
-    def start(self) -> None:
-        """Begin to keep the process running."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End the process and wait until it has ended."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join()
-
-    def row(self) -> dict[str, Any]:
-        """Return the workload's state as plain values."""
-        return {
-            "name": self.spec.name,
-            "ready": self.ready,
-            "pid": self.process.pid if self.process else None,
-            "restarts": self.restarts,
-            "failures": self.failures,
-            "started": self.started,
-            "reason": self.reason,
-            "hint": self.hint,
-            "log": str(self.spec.log),
-        }
-
-    def _sleep(self, seconds: float) -> None:
-        if self._stop.wait(seconds):
-            raise Stopping
-
-    def _keep(self) -> None:
-        try:
-            while True:
-                self._run_once()
-                self.failures += 1
-                self.restarts += 1
-                self._sleep(min(10.0, 0.2 * 2 ** (self.failures - 1)))
-        except Stopping:
-            self._end("stopped")
-        except Exception:
-            self._end("a bug in the supervisor ended it; see supervisor.log")
-            raise
-
-    def _run_once(self) -> None:
-        """Start the process and watch it until it has ended or must."""
-        try:
-            self._wait_for_needs()
-            self.process = self._adopted() or self._spawned()
-            self._end(self._watch(self.process))
-        except LabError as error:
-            self._note(Health(False, f"{error.what}: {error.why}" if error.why else error.what), error.hint)
-        except OSError as error:
-            self._note(Health(False, f"cannot be started: {error}"), "./lab doctor")
-
-    def _wait_for_needs(self) -> None:
-        needs = [self.peers[name] for name in self.spec.needs]
-        if missing := [peer.spec.name for peer in needs if not peer.ready]:
-            self._note(Health(False, f"waits for {', '.join(missing)}"))
-        wait.until(
-            lambda: all(peer.ready for peer in needs),
-            what="its needs",
-            timeout=math.inf,
-            every=0.05,
-            sleep=self._sleep,
-        )
-
-    def _adopted(self) -> psutil.Process | None:
-        process, self.leftover = self.leftover, None
-        if process is None or not self.spec.probe(process).ready:
-            if process is not None:
-                self.spec.end(process)
-            return None
-        self.started = process.create_time()
-        return process
-
-    def _spawned(self) -> psutil.Process:
-        self._note(Health(False, "preparing"))
-        self.spec.prepare(self._sleep)
-        mark = processes.mark(self.spec.name, self.spec.fingerprint, self.home)
-        process = processes.spawn(self.spec.argv, {**self.spec.env, **mark}, self.spec.cwd, self.spec.log)
-        self.started = time.time()
-        self._note(Health(False, "starting"))
-        return process
-
-    def _watch(self, process: psutil.Process) -> str:
-        """Probe until the process has ended, and return why it did or must."""
-        misses, was_ready, next_probe = 0, False, 0.0
-        deadline = time.monotonic() + self.spec.start_s
-        while True:
-            if ended := how_it_ended(process):
-                return ended
-            now = time.monotonic()
-            if now >= next_probe:
-                health = self.spec.probe(process)
-                self._note(health)
-                was_ready |= health.ready
-                misses = misses + 1 if was_ready and not health.alive else 0
-                if misses >= 3:
-                    return f"liveness probe failed: {health.reason}"
-                next_probe = now + (self.spec.period_s if health.ready else 0.1)
-            if not was_ready and now > deadline:
-                return f"not ready after {self.spec.start_s:.0f} s: {self.reason}"
-            self._sleep(min(SLICE_S, max(0.01, next_probe - now)))
-
-    def _note(self, health: Health, hint: str = "") -> None:
-        if health.ready and self.started and time.time() - self.started > 30:
-            self.failures = 0
-        before = (self.ready, self.reason)
-        self.ready, self.reason, self.hint = health.ready, health.reason, hint
-        if before != (self.ready, self.reason):
-            self.changed()
-
-    def _end(self, reason: str) -> None:
-        self._note(Health(False, reason))
-        if self.process is not None:
-            self.spec.end(self.process)
-            self.process = None
-            self.changed()
-
-
-class Supervisor:
-    """Keeps the processes of one home running.
+class Worker:
+    """Runs one process, once.
 
     Args:
-        specs: what to run; dependencies before those that need them.
-        home: the lab's home; processes marked with it are this supervisor's.
-        changed: called from any thread after a state has changed.
+        mark: by which the process is recognised later.
+        program: what to run.
+        log: file that receives its output.
+        checks: at most one of each kind.
+        grace_s: seconds that it may take to end when a probe dooms it.
     """
 
-    def __init__(self, specs: list[Spec], home: Path, changed: Callable[[], None]) -> None:
-        self.workloads: dict[str, Workload] = {}
-        for spec in specs:
-            self.workloads[spec.name] = Workload(spec, home, self.workloads, changed)
-        self._home = home
+    def __init__(
+        self,
+        mark: Mark,
+        program: Program,
+        log: Path,
+        checks: Sequence[Check] = (),
+        hooks: Hooks = Hooks(),
+        grace_s: float = 30.0,
+    ) -> None:
+        self.mark, self.program, self.log, self._hooks, self._grace_s = mark, program, log, hooks, grace_s
+        self.state = State()
+        self._checks = {check.kind: check for check in checks}
+        self._probers: list[Prober] = []
+        self._lock, self._wake = threading.Lock(), threading.Event()
+        self._ask_at = self._kill_at = float("inf")
+        self._thread = threading.Thread(target=self._live, name=mark.name, daemon=True)
+        self._adopted: psutil.Process | None = None
+        self._is_asked, self._is_buried, self._is_probed = False, False, threading.Event()
 
-    def start(self) -> None:
-        """Adopt or end what an earlier supervisor left, then start what is missing."""
-        left = processes.leftovers(self._home)
-        kept = {one.process.pid for one in left if self._keeps(one)}
-        for one in left:
-            if one.session not in kept:
-                workload = self.workloads.get(one.name)
-                (workload.spec.end if workload else processes.end)(one.process)
-        for workload in self.workloads.values():
-            if workload.leftover is None:
-                workload.spec.end_by_pid_file()
-            workload.start()
+    def start(self, adopted: psutil.Process | None = None, *, started: bool = False) -> None:
+        """Begin to run the process.
 
-    def _keeps(self, one: Leftover) -> bool:
-        """Hand a leftover to its workload, and tell whether that will have it; its children stay with it."""
-        workload = self.workloads.get(one.name)
-        if workload is None or workload.leftover or one.fingerprint != workload.spec.fingerprint:
-            return False
-        if one.session != one.process.pid or how_it_ended(one.process):
-            return False
-        workload.leftover = one.process
-        return True
+        Args:
+            adopted: a running process to look after instead of starting one.
+            started: its startup probe has succeeded before.
+        """
+        self._adopted, self.state = adopted, State(started=started)
+        self._thread.start()
 
-    def stop(self) -> None:
-        """End all processes, those that need others first."""
-        for workload in reversed(self.workloads.values()):
-            workload.stop()
+    def stop(self, grace_s: float, pause_s: float = 0.0) -> None:
+        """Ask the process to end, and return at once; a later call can only make it sooner.
 
-    def rows(self) -> list[dict[str, Any]]:
-        """Return the state of every workload."""
-        return [workload.row() for workload in self.workloads.values()]
+        Args:
+            grace_s: after that it is killed; the pause counts, but two seconds remain for an end in order.
+            pause_s: waits this long before it asks.
+        """
+        with self._lock:
+            now = time.monotonic()
+            self._ask_at = min(self._ask_at, now + min(pause_s, grace_s))
+            self._kill_at = min(self._kill_at, max(now + grace_s, self._ask_at + (2.0 if pause_s else 0.0)))
+            ended = [one for one in self._probers if one.check.kind != READINESS]
+        for prober in ended:
+            prober.stop()
+        self._wake.set()
+
+    def join(self, timeout_s: float | None = None) -> None:
+        """Wait until the process has ended."""
+        self._thread.join(timeout_s)
+
+    def wait_for_verdict(self, timeout_s: float) -> None:
+        """Wait until every probe has been performed once, or the time is up."""
+        deadline = time.monotonic() + timeout_s
+        self._is_probed.wait(timeout_s)
+        for prober in list(self._probers):
+            prober.judged.wait(max(0.0, deadline - time.monotonic()))
 
     @property
-    def ready(self) -> bool:
-        """Whether every workload is Ready."""
-        return all(workload.ready for workload in self.workloads.values())
+    def _is_stopping(self) -> bool:
+        return self._ask_at < float("inf")
+
+    def _live(self) -> None:
+        try:
+            self._watch(self._adopted or self._spawned())
+        except Stopping:
+            self._ended(128 + signal.SIGTERM, "Error")
+        except LabError as error:
+            self._complain(error)
+            self._ended(1, "Error")
+        except OSError as error:
+            self._ended(NOT_STARTED, "StartError", f"cannot be started: {error}")
+        except Exception as error:
+            log.exception("%s: a bug", self.mark.name)
+            self._ended(NOT_STARTED, "StartError", f"a bug in the local lab: {type(error).__name__}: {error}")
+
+    def _spawned(self) -> psutil.Process:
+        self.program.prepare(self._sleep)
+        if self._is_stopping:
+            raise Stopping
+        return processes.spawn_marked(self.mark, self.program.argv, self.program.env, self.program.cwd, self.log)
+
+    def _sleep(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            if self._is_stopping:
+                raise Stopping
+            self._wake.wait(left)
+            self._wake.clear()
+
+    def _complain(self, error: LabError) -> None:
+        """Tell in the process's own log why it was not started."""
+        with self.log.open("a", encoding="utf-8") as stream:
+            stream.write("\n".join(error.lines()) + "\n")
+
+    def _watch(self, process: psutil.Process) -> None:
+        """Probe the process until it has ended; ask and kill it when its time is up."""
+        self._note(pid=process.pid, started_at=process.create_time())
+        self._probe(process)
+        self._is_probed.set()
+        while (code := processes.exit_code(process)) is None:
+            now = time.monotonic()
+            if now >= self._kill_at:
+                processes.kill(process)
+            elif now >= self._ask_at and not self._is_asked:
+                self._is_asked = True
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.send_signal(self.program.stop_signal)
+            due = self._kill_at if self._is_asked else self._ask_at
+            self._wake.wait(max(0.01, min(SLICE_S, due - now)))
+            self._wake.clear()
+        self._bury(process)
+        is_known = isinstance(process, psutil.Popen)
+        self._ended(code, ("Error" if code else "Completed") if is_known else "Unknown")
+
+    def _bury(self, process: psutil.Process) -> None:
+        with self._lock:
+            self._is_buried = True
+        for prober in self._probers:
+            prober.stop()
+        processes.kill(process)  # its children may be left
+        self.mark.record.unlink(missing_ok=True)
+
+    def _probe(self, process: psutil.Process) -> None:
+        if STARTUP in self._checks and not self.state.started:
+            self._add_prober(self._checks[STARTUP], process, lambda good: self._startup(good, process))
+        else:
+            self._probe_started(process)
+
+    def _startup(self, good: bool, process: psutil.Process) -> bool:
+        if good:
+            self._probe_started(process)
+        else:
+            self._doom(self._checks[STARTUP])
+        return False
+
+    def _probe_started(self, process: psutil.Process) -> None:
+        self._note(started=True, ready=READINESS not in self._checks)
+        if READINESS in self._checks:
+            self._add_prober(self._checks[READINESS], process, self._readiness)
+        if LIVENESS in self._checks:
+            self._add_prober(self._checks[LIVENESS], process, self._liveness)
+
+    def _readiness(self, good: bool) -> bool:
+        self._note(ready=good)
+        return True
+
+    def _liveness(self, good: bool) -> bool:
+        if not good:
+            self._doom(self._checks[LIVENESS])
+        return good
+
+    def _doom(self, check: Check) -> None:
+        if not self._is_stopping:
+            self._hooks.doomed(check.kind)
+            self.stop(self._grace_s if check.grace_s is None else check.grace_s)
+
+    def _add_prober(self, check: Check, process: psutil.Process, verdict: Callable[[bool], bool]) -> None:
+        prober = Prober(check, process, verdict, lambda why: self._hooks.unhealthy(check.kind, why))
+        with self._lock:
+            if self._is_buried:
+                return
+            self._probers.append(prober)
+        prober.start()
+
+    def _note(self, **changes: object) -> None:
+        with self._lock:
+            if self.state.ended_at is not None:  # a probe's late answer
+                return
+            before, self.state = self.state, replace(self.state, **changes)
+        if self.state != before:
+            self._hooks.changed()
+
+    def _ended(self, code: int, reason: str, message: str = "") -> None:
+        self._note(ended_at=time.time(), exit_code=code, reason=reason, message=message, ready=False, started=False)
+        self._is_probed.set()

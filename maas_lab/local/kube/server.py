@@ -75,6 +75,7 @@ class Server:
         yield
         for task in tasks:
             task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def end_watches(self) -> None:
         """End all watches, so that the server can stop."""

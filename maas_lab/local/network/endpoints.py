@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from maas_lab.local.home import write_private
-from maas_lab.local.kube.controllers.client import ENDPOINT_SLICE, NAMESPACE, ROUTE, SERVICE, Client
+from maas_lab.local.kube.controllers.client import ENDPOINT_SLICE, NAMESPACE, POD, ROUTE, SERVICE, Client
 from maas_lab.local.kube.controllers.endpoint_slices import OF_SERVICE
 from maas_lab.local.kube.controllers.routes import admitted_host
 from maas_lab.local.kube.store import DELETED, Change, Key, Object
@@ -96,5 +96,10 @@ class Endpoints:
             self._ports.of("pod", endpoint["targetRef"]["uid"], str(port["port"]))
             for one, port in found
             for endpoint in one["endpoints"] or ()
-            if endpoint["conditions"]["ready"]
+            if endpoint["conditions"]["ready"] and self._is_there(endpoint["targetRef"])
         ]
+
+    def _is_there(self, reference: Object) -> bool:
+        """Tell whether a pod still exists; its slice may not know yet that it is gone, and its ports free."""
+        pod = self._client.get(POD, reference["namespace"], reference["name"])
+        return pod is not None and pod["metadata"]["uid"] == reference["uid"]

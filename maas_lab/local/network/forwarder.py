@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 
 if __name__ == "__main__":
-    sys.modules["ssl"] = None  # type: ignore[assignment] # asyncio does without, and the process is a third smaller
+    sys.modules["ssl"] = None  # type: ignore[assignment] # asyncio does without it, and in 17 MB instead of 21
 
 import asyncio
 import contextlib
@@ -167,7 +167,10 @@ class Way:
 
 
 class Forwarder:
-    """Keeps one way for each port of the table."""
+    """Keeps one way for each port of the table.
+
+    Who starts the process ignores SIGHUP, and so does the process then until it can read the table again.
+    """
 
     def __init__(self, table: Path) -> None:
         self._table = table

@@ -23,28 +23,29 @@ class Recorder:
 
     Args:
         component: who tells, e.g. `deployment-controller`.
+        host: the node on which it runs, of a kubelet.
     """
 
-    def __init__(self, client: Client, component: str, clock: Clock) -> None:
-        self._client, self._component, self._clock = client, component, clock
+    def __init__(self, client: Client, component: str, clock: Clock, host: str = "") -> None:
+        self._client, self._component, self._clock, self._host = client, component, clock, host
         self._written: OrderedDict[tuple, str] = OrderedDict()
         self._similar: OrderedDict[tuple, tuple[set[str], datetime]] = OrderedDict()
 
-    def normal(self, obj: Object, reason: str, message: str) -> None:
-        """Tell that something went as it should."""
-        self._tell(obj, "Normal", reason, message)
+    def normal(self, obj: Object, reason: str, message: str, field: str = "") -> None:
+        """Tell that something went as it should, with a part of the object where it is about that."""
+        self._tell(obj, "Normal", reason, message, field)
 
-    def warning(self, obj: Object, reason: str, message: str) -> None:
+    def warning(self, obj: Object, reason: str, message: str, field: str = "") -> None:
         """Tell that something did not go as it should."""
-        self._tell(obj, "Warning", reason, message)
+        self._tell(obj, "Warning", reason, message, field)
 
-    def _tell(self, obj: Object, type_: str, reason: str, message: str) -> None:
-        similar = (obj["metadata"]["uid"], type_, reason)
+    def _tell(self, obj: Object, type_: str, reason: str, message: str, field: str) -> None:
+        similar = (obj["metadata"]["uid"], field, type_, reason)
         combined = self._is_one_too_many(similar, message)
         key = (*similar, COMBINED if combined else message)
         told = COMBINED + message if combined else message
         if not self._count(obj, key, told):
-            self._write(obj, key, self._event(obj, type_, reason, told))
+            self._write(obj, key, self._event(obj, type_, reason, told, field))
 
     def _is_one_too_many(self, similar: tuple, message: str) -> bool:
         messages, last = self._similar.get(similar, (set(), self._clock()))
@@ -79,20 +80,23 @@ class Recorder:
             return
         _remember(self._written, key, event["metadata"]["name"])
 
-    def _event(self, obj: Object, type_: str, reason: str, message: str) -> Object:
+    def _event(self, obj: Object, type_: str, reason: str, message: str, field: str) -> Object:
         at = stamp(self._clock())
+        head = _head(obj)
+        about = {**head["involvedObject"], **({"fieldPath": field} if field else {})}
         return {
-            **_head(obj),
+            **head,
+            "involvedObject": about,
             "reason": reason,
             "message": message,
-            "source": {"component": self._component},
+            "source": {"component": self._component, **({"host": self._host} if self._host else {})},
             "firstTimestamp": at,
             "lastTimestamp": at,
             "count": 1,
             "type": type_,
             "eventTime": None,
             "reportingComponent": self._component,
-            "reportingInstance": "",
+            "reportingInstance": self._host,
         }
 
 

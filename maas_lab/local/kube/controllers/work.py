@@ -59,6 +59,12 @@ class Work:
         """Listen no longer."""
         self._store.listeners.remove(self._note)
 
+    def add(self, key: Key) -> None:
+        """Let every controller look at a key for a reason that no change of the store tells."""
+        for index in range(len(self._controllers)):
+            self._tasks[index, key] = None
+        self._wake.set()
+
     def step(self) -> bool:
         """Reconcile one object, and tell whether there was one to reconcile."""
         self._collect_due()
