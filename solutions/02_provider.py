@@ -11,8 +11,8 @@
 # proves little, and how a change reaches users without a lost call.
 #
 # **You need**: a running lab (`./lab up`), 2 GB of free memory for a second platform beside it, and about 40 minutes.
-# That is an estimate for reading and solving; the cells themselves run for MEASURED seconds (measured 2026-11-24 on two
-# cores).
+# That is an estimate for reading and solving; the cells themselves run for about 45 seconds (measured 2026-11-24 on
+# two shared cores).
 
 # %% tags=["parameters"]
 prefix: str = "maas-lab-02"  # the name of your namespace begins with this
@@ -246,8 +246,7 @@ lab.cluster.apply(models)
 
 # %% tags=["nbval-ignore-output"]
 lab.cluster.wait_ready(models, patience, progress=print)
-service = lab.cluster.get("InferenceService", lab.model, namespace)
-lab.cluster.events(namespace, of=service)
+lab.cluster.pods(namespace)
 
 # %% [markdown]
 # KServe made a Deployment and a Service of it, and reports in **conditions**. Ready is true when all the others are.
