@@ -2,32 +2,46 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
 import psutil
 
-from maas_lab import wait
+from maas_lab import settings, wait
+from maas_lab.cluster import Cluster
 from maas_lab.gateway import Gateway
 from maas_lab.keys import ApiKey
 from maas_lab.local import LocalCluster, processes
+from maas_lab.local.postgres import DataFolder, silence
+from maas_lab.local.probes import listening_ports
 from maas_lab.local.runtime import Runtime
-from maas_lab.local.stack import Stack
+from maas_lab.platform import Platform
 
 ROOT = Path(__file__).parents[1]
 ROUNDS = 3
 Table = tuple[str, list[str], list[list[str]]]
 
 
-def admin(cluster: LocalCluster) -> Gateway:
-    return Gateway(cluster.endpoints()["gateway"], cluster.secrets().master_key)
+@contextlib.contextmanager
+def platform(cluster: LocalCluster) -> Iterator[Platform]:
+    with Cluster(cluster.kubeconfig) as client:
+        yield Platform(client, settings.NAMESPACE)
+
+
+@contextlib.contextmanager
+def admin(cluster: LocalCluster) -> Iterator[Gateway]:
+    with platform(cluster) as found, found.gateway() as gateway:
+        yield gateway
 
 
 def completion(url: str, key: str, model: str, prompt: str = "Say hello.", max_tokens: int = 4) -> httpx.Response:
@@ -68,22 +82,18 @@ def start(cluster: LocalCluster) -> Table:
 
 
 def gateway_alone(cluster: LocalCluster) -> float:
-    """Time the gateway process from exec to its first 200, with the database running, as its own command line."""
+    """Time the gateway process, as the kubelet runs it, from exec to its first 200 with the database running."""
+    commands = {row["name"]: Command.of(psutil.Process(row["pid"])) for row in cluster.status()["workloads"]}
+    binaries, database = Runtime(cluster.settings.runtime_folder).postgres_bin, commands["database"]
+    folder = Path(database.argv[database.argv.index("-D") + 1])
     cluster.down()
-    stack = Stack(
-        cluster.home,
-        Runtime(cluster.settings.runtime_folder),
-        cluster.settings,
-        cluster.home.ports_in_use(),
-        cluster.secrets(),
-    )
-    database, _, gateway = stack.specs()
-    running = [processes.spawn(database.argv, database.env, database.cwd, database.log)]
+    server = replace(database, argv=DataFolder(binaries, folder).server(database.port))
+    running = [commands["network"].start(), server.start()]
     try:
-        wait.until(lambda: not stack.postgres.problem(), what="the database", timeout=30)
+        wait.until(lambda: not silence(binaries, database.port), what="the database", timeout=30)
         began = time.perf_counter()
-        running.append(processes.spawn(gateway.argv, gateway.env, gateway.cwd, gateway.log))
-        url = f"{stack.endpoints['gateway']}/health/liveliness"
+        running.append(commands["gateway"].start())
+        url = f"http://127.0.0.1:{commands['gateway'].port}/health/liveness"
         wait.until(
             lambda: httpx.get(url, trust_env=False).status_code == 200,
             what="the gateway",
@@ -93,8 +103,30 @@ def gateway_alone(cluster: LocalCluster) -> float:
         )
         return time.perf_counter() - began
     finally:
-        for process, spec in zip(reversed(running), (gateway, database)[-len(running) :], strict=True):
-            spec.end(process)
+        for process in reversed(running):  # SIGTERM would let the database wait for the gateway's connections
+            processes.end(process, signal.SIGINT)
+        cluster.up()
+
+
+@dataclass(frozen=True)
+class Command:
+    """How a running process was started."""
+
+    argv: tuple[str, ...]
+    env: dict[str, str]
+    cwd: Path
+    port: int
+
+    @classmethod
+    def of(cls, process: psutil.Process) -> Command:
+        """Look at a running process."""
+        ports = [port for one in (process, *process.children()) for port in listening_ports(one)]
+        env = {name: value for name, value in process.environ().items() if name != processes.MARK}
+        return cls(tuple(process.cmdline()), env, Path(process.cwd()), ports[0])
+
+    def start(self) -> psutil.Popen:
+        """Start another one like it."""
+        return processes.spawn(self.argv, self.env, self.cwd, Path(tempfile.gettempdir()) / "maas-lab-bench.log")
 
 
 def whole_stack(cluster: LocalCluster, key: ApiKey) -> tuple[float, float]:
@@ -138,10 +170,12 @@ def gateway_overhead(cluster: LocalCluster) -> Table:
     """Send the same requests to the model server directly and through the gateway."""
     with admin(cluster) as gateway:
         key = gateway.create_key("benchmark gateway", models=[cluster.status()["model"]]).reveal()
-    ends, secrets, model = cluster.endpoints(), cluster.secrets(), cluster.status()["model"]
+    with platform(cluster) as found:
+        model_key = found.secret("model-secret", "api-key")
+    ends, model = cluster.endpoints(), cluster.status()["model"]
     rows = []
     for concurrency in (1, 4, 16):
-        direct = latencies(lambda: completion(ends["model"], secrets.model_key, model), concurrency)
+        direct = latencies(lambda: completion(ends["model"], model_key, model), concurrency)
         through = latencies(lambda: completion(ends["gateway"], key, model), concurrency)
         cells = [f"{quantile(times, q):.0f}" for q in (0.5, 0.95) for times in (direct, through)]
         added = quantile(through, 0.5) - quantile(direct, 0.5)
