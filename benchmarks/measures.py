@@ -13,13 +13,13 @@ from pathlib import Path
 
 import httpx
 import psutil
+from maas_lab.local.stack import Stack
 
 from maas_lab import wait
 from maas_lab.gateway import Gateway
 from maas_lab.keys import ApiKey
 from maas_lab.local import LocalCluster, processes
 from maas_lab.local.runtime import Runtime
-from maas_lab.local.stack import Stack
 
 ROOT = Path(__file__).parents[1]
 ROUNDS = 3
