@@ -191,11 +191,11 @@ def test_a_fault_is_repaired_only_when_found_mended_and_whole(lab, capsys):
     assert not dry_run
     lab.cluster.objects["Deployment"] = broken
     assert "`culprit` is 'DATABASE_URL'" in wrong(checks.repaired, lab, NAMESPACE, "DATABASE_URL")
-    assert "not mended yet" in wrong(checks.repaired, lab, NAMESPACE, "DB_PASSWORD")
+    assert "not mended yet" in wrong(checks.repaired, lab, NAMESPACE, "PROXY_BATCH_WRITE_AT")
     lab.cluster.objects["Deployment"], lab.cluster.is_ready = right, False
-    assert "why: 0 of 1 available" in wrong(checks.repaired, lab, NAMESPACE, "DB_PASSWORD")
+    assert "why: 0 of 1 available" in wrong(checks.repaired, lab, NAMESPACE, "PROXY_BATCH_WRITE_AT")
     lab.cluster.is_ready = True
-    checks.repaired(lab, NAMESPACE, "DB_PASSWORD")
+    checks.repaired(lab, NAMESPACE, "PROXY_BATCH_WRITE_AT")
     assert capsys.readouterr().out.startswith("Exercise 2.5 is right: ")
 
 

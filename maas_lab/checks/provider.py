@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from maas_lab.rows import SpendRow
 
 GATEWAY = "litellm"
-PASSWORD = "DB_PASSWORD"
+CULPRIT = "PROXY_BATCH_WRITE_AT"
 LIFE = ("Scheduled", "Created", "Started")  # what every pod goes through, as the reasons of its events
 
 
@@ -144,23 +144,23 @@ def repaired(lab: Lab, namespace: str, culprit: str) -> None:
         "2.5",
         "Repair it yourself",
         (
-            "the reason says that it crashes; why it does, its own last words say: logs(..., previous=True)",
-            "the password is refused: which variable of the Deployment holds it, and which key does it take it from?",
-            f'culprit = "{PASSWORD}"; then apply what was right before: lab.cluster.apply(platform)',
+            "it crashes; why, say its last words: lab.cluster.logs(stuck.name, namespace, previous=True)",
+            "the last line names the mistake, and a line above it the variable that it tried to read as a number",
+            f'culprit = "{CULPRIT}"; then apply what was right before: repair = lab.cluster.apply(platform)',
         ),
     )
     exercise.filled(culprit=culprit)
-    if culprit != PASSWORD:
-        exercise.wrong(f"`culprit` is {culprit!r}", "that variable is as the manifest says")
+    if culprit != CULPRIT:
+        exercise.wrong(f"`culprit` is {culprit!r}", "the gateway reads that one without complaint")
     deployment = lab.cluster.get("Deployment", GATEWAY, namespace)
     env = {one["name"]: one for one in deployment["spec"]["template"]["spec"]["containers"][0]["env"]}
-    if env[PASSWORD]["valueFrom"]["secretKeyRef"]["key"] != "password":
-        exercise.wrong("you found it, and it is not mended yet", "the Deployment still takes it from the wrong key")
+    if not (value := env[CULPRIT].get("value", "")).isdecimal():
+        exercise.wrong(f"you found it, and it is not mended yet: it is still {value!r}")
     try:
         lab.cluster.wait_ready(f"deployment/{GATEWAY}", timeout=1, namespace=namespace)
     except TookTooLong as error:
         exercise.wrong("the gateway is not whole again", error.why)
-    exercise.right("found in the last words of a dead container, mended, and nobody outside noticed")
+    exercise.right("found in the last words of a container that had ended, mended, and no caller noticed")
 
 
 def _service(lab: Lab, namespace: str) -> KubeObject:

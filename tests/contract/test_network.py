@@ -33,7 +33,7 @@ class ControlPlane(LocalServer):
         return [str(self._python), "-c", WITH_CONTROLLERS, str(self.home), str(self._definitions)]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def kubeconfig(request, tmp_path_factory):
     if GIVEN:
         yield Path(GIVEN)
@@ -46,7 +46,7 @@ def kubeconfig(request, tmp_path_factory):
     assert "Traceback" not in server.log(), server.log()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def api(kubeconfig):
     with Api(kubeconfig) as client:
         yield client

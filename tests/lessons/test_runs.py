@@ -25,6 +25,8 @@ def test_every_solution_passes_twice_and_leaves_its_executed_copy(stack, tmp_pat
             assert all(cell.execution_count for cell in cells if cell.cell_type == "code")
     key_names = [key.name for key in stack.gateway.keys(application="My GenAI App")]
     assert key_names == [], "a lesson removes what it made"
+    namespaces = [one.name for one in stack.platform.cluster.list("Namespace")]
+    assert [name for name in namespaces if name.startswith("maas-lab-")] == []
 
 
 def test_a_parameter_reaches_the_lesson(stack, tmp_path):
