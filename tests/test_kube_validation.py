@@ -2,6 +2,7 @@
 
 import copy
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -199,3 +200,12 @@ def test_what_a_custom_kind_leaves_open_is_kept(schemas, kind_of):
     found, warnings = schemas.decode(kind, {"metadata": {"name": "a"}, "spec": spec})
     assert found["spec"]["source"] == source
     assert warnings == ['unknown field "spec.nope"']
+
+
+def test_a_large_configuration_in_json_is_read_quickly():
+    """Applied configurations are called YAML and are mostly JSON; as YAML this one takes seconds."""
+    obj = {"data": {f"k{number}": "x" * 20 for number in range(20_000)}}
+    text, began = json.dumps(obj).encode(), time.process_time()
+    assert bodies.parse_yaml(text) == obj
+    assert time.process_time() - began < 1
+    assert bodies.parse_yaml(b"{a: 1}") == {"a": 1}

@@ -191,7 +191,7 @@ def namespace(api: Api):
     api.delete(f"/api/v1/namespaces/{name}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def furniture(api: Api) -> tuple[tuple[str, str], ...]:
     """What a real cluster's controllers put into every namespace, if they run; the local server puts nothing there."""
     known = (("serviceaccounts", "default"), ("configmaps", "kube-root-ca.crt"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import re
@@ -68,11 +69,14 @@ def parse_json(body: bytes) -> Any:
 
 
 def parse_yaml(body: bytes) -> Any:
-    """Parse one YAML document into what JSON can say.
+    """Parse one YAML document into what JSON can say; most clients send JSON, which is read much faster as such.
 
     Raises:
         ValueError: it is none.
     """
+    if body.lstrip().startswith(b"{"):
+        with contextlib.suppress(ValueError):
+            return parse_json(body)
     try:
         parsed = _plain(yaml.load(body.decode(), _Loader), [NODES])
         json.dumps(parsed, ensure_ascii=False).encode()
