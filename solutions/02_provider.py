@@ -173,7 +173,8 @@ print(*refused.error.causes, sep="\n")
 print("Services:", [one["metadata"]["name"] for one in infrastructure if one["kind"] == "Service"])
 
 # %% [markdown]
-# **Exercise 2.1** Complete the Route `models`, so that the cluster accepts it and it leads to the gateway.
+# **Exercise 2.1** Complete the Route `models`, so that the cluster accepts it and it leads to the gateway. Begin with a
+# copy of `draft`.
 
 # %%
 friendly = {  # SOLUTION
