@@ -10,6 +10,7 @@ from typing import TypeVar
 from maas_lab.kinds import Ref
 
 Row = TypeVar("Row")
+_LEFT = ' style="text-align: left"'  # Jupyter sets tables to the right, as for numbers
 
 
 class Table(list[Row]):
@@ -31,8 +32,8 @@ class Table(list[Row]):
     def _repr_html_(self) -> str:
         if not self:
             return "<p>(none)</p>"
-        head = "".join(f"<th>{escape(name.replace('_', ' '))}</th>" for name in self._columns)
-        rows = ("".join(f"<td>{escape(cell)}</td>" for cell in line) for line in self._cells())
+        head = "".join(f"<th{_LEFT}>{escape(name.replace('_', ' '))}</th>" for name in self._columns)
+        rows = ("".join(f"<td{_LEFT}>{escape(cell)}</td>" for cell in line) for line in self._cells())
         body = "".join(f"<tr>{row}</tr>" for row in rows)
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 

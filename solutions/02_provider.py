@@ -145,7 +145,7 @@ lab.cluster.describe("Secret", "litellm-secret", namespace)
 
 # %%
 infrastructure = manifests.render(lab.overlay("infrastructure"), namespace)
-given = next(one for one in infrastructure if one["kind"] == "Route")
+given = next(one for one in infrastructure if (one["kind"], one["metadata"]["name"]) == ("Route", "litellm"))
 given["spec"]
 
 # %% [markdown]
@@ -173,7 +173,8 @@ print(*refused.error.causes, sep="\n")
 print("Services:", [one["metadata"]["name"] for one in infrastructure if one["kind"] == "Service"])
 
 # %% [markdown]
-# **Exercise 2.1** Complete the Route `models`, so that the cluster accepts it and it leads to the gateway.
+# **Exercise 2.1** Complete the Route `models`, so that the cluster accepts it and it leads to the gateway. Begin with a
+# copy of `draft`.
 
 # %%
 friendly = {  # SOLUTION
@@ -213,9 +214,9 @@ lab.cluster.events(namespace, of="pod/postgres-0")
 # is **Ready** and gets calls from its Service. These are the gateway's:
 
 # %%
-gateway_pod = next(one for one in infrastructure if one["kind"] == "Deployment")["spec"]["template"]["spec"]
+deployment = lab.cluster.get("Deployment", "litellm", namespace)
 for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
-    asked = gateway_pod["containers"][0][probe]
+    asked = deployment["spec"]["template"]["spec"]["containers"][0][probe]
     print(f"{probe}: {asked['httpGet']['path']} every {asked['periodSeconds']} seconds")
 
 # %% [markdown]
@@ -364,7 +365,7 @@ plots.rollout(traffic.calls.frame, traffic.pods)
 # %% [markdown]
 # The new pod gets calls only when it is Ready. The old one keeps serving for some seconds after it was told to leave,
 # until every router knows, and then finishes what it has begun. Three settings did that: `maxUnavailable: 0`, a
-# readiness probe that tells the truth, and `preStop`. Without any one of them some of these calls would have failed.
+# readiness probe that tells the truth, and `preStop`. Take one of them away, and a change can lose calls.
 #
 # The misconception: "a change needs a maintenance window". It needs room for one more pod.
 #
@@ -519,15 +520,15 @@ spec:
 lab.cluster.apply(manifests.render(lab.overlay("models"), namespace, patch=more))
 lab.cluster.wait_ready(service, patience)
 lab.cluster.wait_ready(f"deployment/{service.name}-predictor", patience, namespace=namespace)
-model_pods = [pod for pod in lab.cluster.pods(namespace) if pod.name.startswith(f"{lab.model}-predictor")]
-print("copies that are ready:", sum(pod.ready == "1/1" for pod in model_pods))
+scaled = lab.cluster.get("Deployment", f"{service.name}-predictor", namespace)
+print("copies that are ready:", scaled["status"]["readyReplicas"])
 
 # %%
 ask_many(client, ["Name one colour."] * 8, model=lab.model, concurrency=4, max_tokens=8)
 
 # %% [markdown]
 # Not one answer alone gets faster, and copies that share the same processors or the same GPU gain nothing. A second
-# copy on hardware of its own serves twice as many people, and keeps serving when a node fails.
+# copy on hardware of its own serves about twice as many people, and keeps serving when a node fails.
 #
 # The **gateway** is another matter. It counts rate limits in its own memory, so two gateways would each allow the whole
 # limit. Before you scale it, give it a Redis to count together: the settings `REDIS_HOST` and `REDIS_PORT`.

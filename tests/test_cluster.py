@@ -662,7 +662,7 @@ def test_pods_in_one_line_each(plane, cluster):
         "web2-549996568-9xpbh   1/1     Running     0",
         "web2-549996568-zskrj   1/1     Running     0",
     ]
-    assert "<td>Unschedulable</td>" in cluster.pods()._repr_html_()
+    assert '<td style="text-align: left">Unschedulable</td>' in cluster.pods()._repr_html_()
 
 
 def test_a_table_escapes_and_an_empty_one_says_so(plane, cluster):
