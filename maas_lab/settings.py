@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -14,6 +15,8 @@ from maas_lab.errors import UsageError
 
 LOOPBACK = "127.0.0.1"
 NAMESPACE = "maas-system"  # where manifests/ put the platform
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
+INSTALLER = "MAAS_LAB_INSTALLER"
 
 
 @dataclass(frozen=True)
@@ -129,12 +132,29 @@ def install_environment(env: Mapping[str, str] | None = None) -> dict[str, str]:
     return {name: value for name, value in env.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
 
 
+def daemon_environment(env: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment for the daemon, which may install an image later: how pip reaches its indexes, and whose.
+
+    The pods' processes get none of it.
+    """
+    env = os.environ if env is None else env
+    child = child_environment(env)
+    kept = {name: value for name, value in env.items() if name.startswith("PIP_") or name.upper() in PROXIES}
+    never = {name: ",".join(filter(None, (env.get(name), child[name]))) for name in ("NO_PROXY", "no_proxy")}
+    return kept | child | never | {INSTALLER: sys.executable}
+
+
+def pip_python(env: Mapping[str, str] | None = None) -> str:
+    """Return the Python that has pip: this one, or in the daemon that of whoever started it."""
+    env = os.environ if env is None else env
+    return env.get(INSTALLER) or sys.executable
+
+
 def proxies(env: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the proxy and certificate variables that are set, for `doctor`."""
     env = os.environ if env is None else env
-    names = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
     return {
-        name: env.get(name) or env.get(name.lower()) or "" for name in names if env.get(name) or env.get(name.lower())
+        name: env.get(name) or env.get(name.lower()) or "" for name in PROXIES if env.get(name) or env.get(name.lower())
     }
 
 

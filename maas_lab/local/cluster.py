@@ -187,7 +187,7 @@ class LocalCluster:
         return None
 
     def _spawn(self, python: Path) -> psutil.Popen:
-        env = settings.child_environment() | {
+        env = settings.daemon_environment() | {
             "PYTHONPATH": str(PACKAGE_ROOT),
             "MAAS_LAB_HOME": str(self.home.root),
             "MAAS_LAB_RUNTIME": str(self.settings.runtime_folder),

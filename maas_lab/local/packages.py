@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import os
 import re
 import shutil
@@ -14,7 +16,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from maas_lab.errors import EnvironmentFault, InstallError
-from maas_lab.settings import install_environment
+from maas_lab.settings import install_environment, pip_python
 
 Report = Callable[[str, int, int], None]
 """Told what is done now, and how many of how many steps are done (0, 0 where that is not known)."""
@@ -92,7 +94,7 @@ def explained(doing: str, lines: Sequence[str]) -> EnvironmentFault | InstallErr
             f"no space left while {doing}", why, "free about 1.5 GB, or set MAAS_LAB_HOME to another disk"
         )
     if "DO NOT MATCH THE HASHES" in told or "EINTEGRITY" in told:
-        hint = f"{sys.executable} -m pip cache purge && ./lab up; if it stays, your package index serves other files"
+        hint = f"{pip_python()} -m pip cache purge && ./lab up; if it stays, your package index serves other files"
         return InstallError(f"a download is corrupted or was changed ({doing})", "its hash is not the pinned one", hint)
     if re.search(r"No matching distribution|Connection|Temporary failure|ENOTFOUND|ECONNREFUSED|timed out", told):
         hint = "check network, proxy and certificate settings with ./lab doctor, then ./lab up goes on where it stopped"
@@ -111,7 +113,7 @@ def pinned(lock: Path) -> list[Requirement]:
 def _pip(command: list[str], lock: Path, report: Report, python: Path | None = None) -> None:
     doing = f"installing {lock.stem} packages"
     total = len(pinned(lock))
-    argv = [sys.executable, "-m", "pip", *(("--python", str(python)) if python else ()), *command]
+    argv = [pip_python(), "-m", "pip", *(("--python", str(python)) if python else ()), *command]
     argv += [
         "--require-hashes",
         "--no-deps",
@@ -142,7 +144,8 @@ def _pip(command: list[str], lock: Path, report: Report, python: Path | None = N
 class _Installer:
     """An installer at work: the lines that it prints, and after the block its exit code.
 
-    When the block is left early, the installer ends with all that it has started: `pip --python` works in a child.
+    When the block is left early, the installer ends with all that it has started: `pip --python` works in a child. It
+    ends with this program, too: a daemon that is stopped does not wait for its threads.
     """
 
     def __init__(self, argv: Sequence[str], env: Mapping[str, str], cwd: Path | None = None) -> None:
@@ -162,6 +165,7 @@ class _Installer:
             close_fds=False,
             process_group=0,
         )
+        atexit.register(self._kill)
 
     def __enter__(self) -> _Installer:
         return self
@@ -171,7 +175,12 @@ class _Installer:
 
     def __exit__(self, kind: object, *error: object) -> None:
         if kind is not None:
-            os.killpg(self._process.pid, signal.SIGKILL)
+            self._kill()
             self._process.stdout.read()  # ends when the last of them has ended
         self.code = self._process.wait()
+        atexit.unregister(self._kill)
         self._process.stdout.close()
+
+    def _kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)

