@@ -90,6 +90,7 @@ def test_every_folder_of_the_layout_is_there():
         "infrastructure/overlays/local",
         "infrastructure/overlays/openshift",
         "models/overlays/local",
+        "models/overlays/local-vllm",
         "models/overlays/openshift-cpu",
         "models/overlays/openshift-gpu",
     ]

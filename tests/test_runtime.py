@@ -16,6 +16,7 @@ from packaging.requirements import Requirement
 from maas_lab.errors import EnvironmentFault, InstallError
 from maas_lab.local import packages
 from maas_lab.local import runtime as installation
+from maas_lab.local.home import try_lock
 from maas_lab.local.runtime import Runtime
 
 LOCKS = installation.HERE / "locks"
@@ -45,14 +46,14 @@ def test_everything_is_pinned_with_a_hash_and_names_no_index(lock):
     assert "://" not in lock.read_text()
 
 
-@pytest.mark.parametrize("name", ["python", "node"])
+@pytest.mark.parametrize("name", ["python", "node", "vllm"])
 def test_the_lock_holds_what_is_asked_for(name):
     locked = {one.name: one for one in packages.pinned(LOCKS / f"{name}.txt")}
     asked = [line for line in (LOCKS / f"{name}.in").read_text().splitlines() if line[:1].isalpha()]
     assert asked
     for line in asked:
         wanted = Requirement(line)
-        assert str(locked[wanted.name].specifier) == str(wanted.specifier)
+        assert str(locked[wanted.name].specifier) == str(wanted.specifier) or not wanted.specifier
 
 
 def test_the_gateway_is_the_one_that_litemaas_deploys():
@@ -77,11 +78,23 @@ def test_another_lock_is_another_folder(tmp_path, monkeypatch):
 
 
 def test_outdated_and_half_built_parts_are_removed(tmp_path):
-    kept = Runtime(tmp_path)._model_part
+    kept = Runtime(tmp_path)._vllm_part
     for name in (kept.name, "python-3.11-0123456789ab", "node-0123456789ab.building"):
         (tmp_path / name).mkdir()
     installation.remove_outdated(tmp_path)
-    assert [p.name for p in tmp_path.iterdir()] == [kept.name]
+    assert [p.name for p in tmp_path.glob("*-*")] == [kept.name]
+
+
+def test_what_another_installation_is_building_stays(tmp_path):
+    """A pod pulls vLLM for minutes; `./lab up` in the meantime must not take it away."""
+    building = tmp_path / "vllm-0123456789ab.building"
+    building.mkdir()
+    with (tmp_path / ".lock").open("w") as lock:
+        assert try_lock(lock.fileno())
+        installation.remove_outdated(tmp_path)
+        assert building.exists()
+    installation.remove_outdated(tmp_path)
+    assert not building.exists()
 
 
 def test_a_part_is_there_when_it_is_complete(tmp_path):
@@ -147,6 +160,20 @@ def test_an_installer_that_is_broken_off_ends_with_all_it_started():
         child = psutil.Process(int(next(iter(installer))))
         raise KeyboardInterrupt
     assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+
+
+def test_an_installer_ends_with_the_program_that_started_it():
+    """A daemon that is stopped leaves its threads where they are, and with them an installer at work."""
+    code = (
+        "import sys, threading\n"
+        "from maas_lab.local.packages import _Installer\n"
+        "installer = _Installer([sys.executable, '-c', 'import time; time.sleep(600)'], {})\n"
+        "threading.Thread(target=lambda: list(installer), daemon=True).start()\n"
+        "print(installer._process.pid)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    left = int(done.stdout)
+    assert not psutil.pid_exists(left) or psutil.Process(left).status() == psutil.STATUS_ZOMBIE
 
 
 def test_a_changed_download_is_refused(tmp_path, monkeypatch):

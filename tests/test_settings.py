@@ -1,4 +1,5 @@
 import os
+import sys
 
 import pytest
 
@@ -67,6 +68,22 @@ def test_loopback_is_never_proxied(monkeypatch):
 def test_processes_get_nothing_of_the_learners_environment():
     env = settings.child_environment({"PATH": "/bin", "OPENAI_API_KEY": "x", "PYTHONPATH": "y", "HTTPS_PROXY": "z"})
     assert set(env) == {"PATH", "NO_PROXY", "no_proxy"}
+
+
+def test_the_daemon_knows_how_to_reach_the_package_index_and_its_pods_do_not():
+    learner = {
+        "PATH": "/bin",
+        "PIP_INDEX_URL": "i",
+        "https_proxy": "p",
+        "NO_PROXY": "example.com",
+        "OPENAI_API_KEY": "x",
+    }
+    env = settings.daemon_environment(learner)
+    assert (env["PIP_INDEX_URL"], env["https_proxy"]) == ("i", "p")
+    assert (env["NO_PROXY"], env["no_proxy"]) == ("example.com,127.0.0.1,localhost", "127.0.0.1,localhost")
+    assert "OPENAI_API_KEY" not in env
+    assert settings.pip_python(env) == settings.pip_python({}) == sys.executable
+    assert set(settings.child_environment(env)) == {"PATH", "NO_PROXY", "no_proxy"}
 
 
 @pytest.mark.parametrize(
