@@ -13,7 +13,7 @@ import httpx
 import psutil
 import pytest
 
-from maas_lab import manifests
+from maas_lab import manifests, wait
 from maas_lab.client import ask, openai_client
 from maas_lab.errors import EnvironmentFault, InstallError, UsageError
 from maas_lab.local import runtime as installation
@@ -21,7 +21,7 @@ from maas_lab.local import vllm as part
 from maas_lab.local.images import Container
 from maas_lab.local.packages import pinned
 from maas_lab.local.probes import listening_ports
-from maas_lab.local.programs import vllm
+from maas_lab.local.programs import llamacpp, vllm
 from maas_lab.local.runtime import Runtime
 from maas_lab.settings import NAMESPACE
 
@@ -133,11 +133,17 @@ def test_who_lacks_pytorchs_index_is_told_of_it(tmp_path, monkeypatch):
 # The real one
 
 
-def family(stack, image):
-    """The processes of the one running pod of an image."""
+def serving(stack, image):
+    """The containers of an image that are Ready."""
     pods = stack.platform.cluster.list("Pod", NAMESPACE)
-    (status,) = [one for pod in pods for one in pod["status"].get("containerStatuses", ()) if one["image"] == image]
-    process = psutil.Process(int(status["containerID"].removeprefix("process://")))
+    told = [one for pod in pods for one in pod["status"].get("containerStatuses", ())]
+    return [one for one in told if one["image"] == image and one["ready"]]
+
+
+def family(stack, image):
+    """The processes of the one container of an image."""
+    (container,) = serving(stack, image)
+    process = psutil.Process(int(container["containerID"].removeprefix("process://")))
     return [process, *process.children(recursive=True)]
 
 
@@ -147,18 +153,21 @@ def served_by_vllm(stack):
     cluster = stack.platform.cluster
     cluster.apply(MODELS / "local-vllm", force=True)
     try:
-        cluster.wait_ready(MODELS / "local-vllm", timeout=1500, progress=print)
+        # The InferenceService stays Ready meanwhile: llama.cpp serves it.
+        wait.until(lambda: serving(stack, vllm.REFERENCE), what="vLLM", timeout=1500)
+        wait.until(lambda: not serving(stack, llamacpp.REFERENCE), what="the end of llama.cpp", timeout=60)
         yield stack
     finally:
         cluster.apply(MODELS / "local", force=True)
+        wait.until(lambda: serving(stack, llamacpp.REFERENCE), what="llama.cpp", timeout=120)
+        wait.until(lambda: not serving(stack, vllm.REFERENCE), what="the end of vLLM", timeout=60)
         cluster.delete("servingruntime/vllm-cpu-local", NAMESPACE)
-        cluster.wait_ready(MODELS / "local", timeout=120)
 
 
 @REAL
 def test_the_model_is_served_by_vllm_and_nothing_else_changes(served_by_vllm):
     stack, cluster = served_by_vllm, served_by_vllm.platform.cluster
-    secret = cluster.secret("model-secret", "api-key", NAMESPACE).value
+    secret = cluster.secret("model-secret", "api-key", NAMESPACE).reveal()
     key = stack.gateway.create_key("test-vllm", models=[stack.model])
     try:
         answer = ask(openai_client(stack.url, key), "What is the capital of France?", model=stack.model, max_tokens=16)
