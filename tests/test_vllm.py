@@ -27,7 +27,7 @@ from maas_lab.settings import NAMESPACE
 
 MODELS = Path(__file__).parents[1] / "manifests" / "models" / "overlays"
 KEY = "sk-test-vllm-0a1b2c3d"
-REAL = pytest.mark.skipif(os.environ.get("MAAS_LAB_VLLM") != "1", reason="installs 2.7 GB: MAAS_LAB_VLLM=1 asks for it")
+REAL = pytest.mark.skipif(os.environ.get("MAAS_LAB_VLLM") != "1", reason="installs 2.6 GB: MAAS_LAB_VLLM=1 asks for it")
 
 
 def silent(text, done, total):
@@ -188,3 +188,16 @@ def test_the_model_is_served_by_vllm_and_nothing_else_changes(served_by_vllm):
     assert [text for text in events if text.startswith(f'Successfully pulled image "{vllm.REFERENCE}"')] or [
         text for text in events if text == f'Container image "{vllm.REFERENCE}" already present on machine'
     ]
+
+
+@REAL
+def test_what_a_killed_vllm_leaves_behind_ends_as_well(served_by_vllm):
+    """Its engine and its worker are processes of their own, hold 3 GB, and do not notice."""
+    before = family(served_by_vllm, vllm.REFERENCE)
+    before[0].kill()
+    _, alive = psutil.wait_procs(before, timeout=20)
+    assert alive == []
+    wait.until(lambda: serving(served_by_vllm, vllm.REFERENCE), what="vLLM again", timeout=300)
+    (container,) = serving(served_by_vllm, vllm.REFERENCE)
+    assert container["restartCount"] == 1
+    assert container["lastState"]["terminated"]["exitCode"] == 137

@@ -17,7 +17,7 @@ LOCKS = Path(__file__).parent / "locks"
 TORCH_LOCK, VLLM_LOCK = LOCKS / "torch-cpu.txt", LOCKS / "vllm.txt"
 DEQUANTISE = Path(__file__).parent / "dequantise.py"
 MACHINES = ("x86_64", "aarch64")
-NEEDED = 4 * 10**9  # bytes: 2.7 GB when installed, and what is downloaded for it
+NEEDED = 4 * 10**9  # bytes: 2.6 GB when installed, and what is downloaded for it
 OFFLINE = {"HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1", "VLLM_NO_USAGE_STATS": "1"}
 AGAIN = "./lab doctor; the cluster tries again by itself, at once after `kubectl delete pod`"
 
