@@ -172,7 +172,8 @@ def fresh_database(stack: RunningStack, runtime: runtime_module.Runtime):
 
 def database_address(stack: RunningStack) -> str:
     """Return the address of the stack's PostgreSQL, with its password and without a database."""
-    user, password = (stack.platform.secret("postgres-secret", one) for one in ("username", "password"))
+    secret = stack.platform.cluster.secret
+    user, password = (secret("postgres-secret", one, settings.NAMESPACE).reveal() for one in ("username", "password"))
     row = next(row for row in stack.local.status()["workloads"] if row["name"] == "database")
     (port,) = set(listening_ports(psutil.Process(row["pid"])))
     return f"postgresql://{user}:{password}@{settings.LOOPBACK}:{port}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import shutil
 import ssl
@@ -97,6 +98,9 @@ def rows(installed: runtime.Runtime) -> list[list[str]]:
         if kubectl := shutil.which("kubectl"):
             seconds = apply_of_six(server, kubectl)
             found.append(["kubectl apply of six new objects, s", f"{seconds:.2f}", "0.27", "0.4"])
+            found.append(
+                ["kubectl apply -k of the platform, s", f"{apply_of_platform(server, kubectl):.2f}", "", "1.5"]
+            )
     with started(installed) as (server, _):
         seconds, peak = asyncio.run(watchers(server))
         found.append([f"{WATCHERS} watchers see {UPDATES} updates in order, s", f"{seconds:.1f}", "", ""])
@@ -141,6 +145,25 @@ def apply_of_six(server: Running, kubectl: str) -> float:
         for number in range(ROUNDS):
             client.post("/api/v1/namespaces", json={"metadata": {"name": f"b{number}"}}).raise_for_status()
     return median_of(once)
+
+
+def apply_of_platform(server: Running, kubectl: str) -> float:
+    """Time `kubectl apply -k` of both local overlays together, each time into a namespace of its own."""
+
+    def once(number: int) -> None:
+        argv = [kubectl, "--kubeconfig", str(server.kubeconfig), "apply", "-k", f"{folder}/{number}"]
+        done = subprocess.run(argv, capture_output=True, check=True)
+        assert done.stdout.count(b" created\n") > 8, done.stdout
+
+    with tempfile.TemporaryDirectory(prefix="maas-lab-bench-") as folder, httpx.Client(**server.how) as client:
+        for number in range(ROUNDS):
+            client.post("/api/v1/namespaces", json={"metadata": {"name": f"p{number}"}}).raise_for_status()
+            place = Path(folder) / str(number)
+            place.mkdir()
+            overlays = [os.path.relpath(overlay, place) for overlay in (ROOT / "manifests").glob("*/overlays/local")]
+            told = {"namespace": f"p{number}", "resources": overlays}
+            (place / "kustomization.yaml").write_text(json.dumps(told), encoding="utf-8")
+        return median_of(once)
 
 
 async def watchers(server: Running) -> tuple[float, float]:

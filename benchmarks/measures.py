@@ -171,7 +171,7 @@ def gateway_overhead(cluster: LocalCluster) -> Table:
     with admin(cluster) as gateway:
         key = gateway.create_key("benchmark gateway", models=[cluster.status()["model"]]).reveal()
     with platform(cluster) as found:
-        model_key = found.secret("model-secret", "api-key")
+        model_key = found.cluster.secret("model-secret", "api-key", settings.NAMESPACE).reveal()
     ends, model = cluster.endpoints(), cluster.status()["model"]
     rows = []
     for concurrency in (1, 4, 16):

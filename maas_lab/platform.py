@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-
 from maas_lab.cluster import Cluster
 from maas_lab.errors import NotFound
 from maas_lab.gateway import Gateway
@@ -37,23 +35,8 @@ class Platform:
         Raises:
             NotAllowed: the user may not read the gateway's Secret.
         """
-        key = self.secret(self.facts["gateway-secret"], self.facts["gateway-secret-key"])
+        key = self.cluster.secret(self.facts["gateway-secret"], self.facts["gateway-secret-key"], self.namespace)
         return Gateway(self.cluster.route_url(self.facts["gateway-route"], self.namespace), key)
-
-    def secret(self, name: str, key: str) -> str:
-        """Return one value of a Secret.
-
-        Raises:
-            NotFound: there is no such Secret, or it has no such key.
-        """
-        data = self.cluster.get("Secret", name, self.namespace).get("data") or {}
-        if key not in data:
-            raise NotFound(
-                f"the Secret {name} in {self.namespace} has no key {key!r}",
-                f"its keys: {', '.join(data) or 'none'}",
-                f"kubectl describe secret {name} -n {self.namespace}",
-            )
-        return base64.b64decode(data[key]).decode()
 
     def _facts(self) -> dict[str, str]:
         try:

@@ -2,15 +2,12 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
 import pytest
-
-from maas_lab.local.home import Home
 
 ROOT = Path(__file__).parents[1]
 
@@ -108,17 +105,6 @@ def test_doctor_notices_a_half_built_runtime(lab, tmp_path):
     done = lab("doctor", MAAS_LAB_RUNTIME=str(tmp_path / "runtime"))
     assert done.returncode == 1
     assert "half-built" in done.stdout
-
-
-def test_doctor_tells_of_a_port_that_somebody_took(lab, tmp_path):
-    home = Home(tmp_path / "home")
-    home.create()
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", home.ports(["gateway"])["gateway"]))
-        taken.listen()
-        told = lab("doctor").stdout
-    assert "gateway's last port" in told
-    assert "gateway's last port" not in lab("doctor").stdout
 
 
 def test_help_names_every_command(lab):

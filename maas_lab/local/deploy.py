@@ -47,7 +47,7 @@ def register(kubeconfig: Path, prices: settings.Prices, namespace: str = setting
                 platform.model,
                 served=platform.model,
                 api_base=model["status"]["address"]["url"] + "/v1",
-                api_key=platform.secret("model-secret", "api-key"),
+                api_key=cluster.secret("model-secret", "api-key"),
                 input_cost=prices.input,
                 output_cost=prices.output,
             )
