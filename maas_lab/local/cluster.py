@@ -65,26 +65,27 @@ class LocalCluster:
         installed = runtime.install(self.settings.runtime_folder, report)
         if self.settings.runtime is None:
             runtime.remove_outdated(self.settings.runtime_folder)
-        started = None if self._daemon() else self._spawn(installed.python)
-        try:
-            with self.home.turn():  # another `up` may be at work
+        with self.home.turn():  # another `up` may be at work
+            self._let_end()
+            started = None if self._daemon() else self._spawn(installed.python)
+            try:
                 self._deploy(report, started)
-        except BaseException:  # Ctrl-C as well: what this call started does not stay half up
-            if started:
-                self._end_unfinished(started)
-            raise
+            except BaseException:  # Ctrl-C as well: what this call started does not stay half up
+                if started:
+                    self._end_unfinished(started)
+                raise
         return True
 
     def _deploy(self, report: Report, started: psutil.Popen | None) -> None:
         """Apply the platform, wait until it serves, and put the model into the gateway's catalog."""
         from maas_lab.local import deploy  # takes half a second, in which the daemon starts
 
-        self._wait_until("the Kubernetes API to answer", lambda: self.status()["phase"] != "stopped", started)
+        _wait_until("the Kubernetes API to answer", lambda: self._is_serving(started))
         if self.status()["ready"]:
             return
         report("applying the manifests", 0, 0)
         deploy.apply(self.kubeconfig)
-        self._wait_until("the platform to be ready", lambda: self._is_up(report), started)
+        _wait_until("the platform to be ready", lambda: self._is_up(report, started))
         deploy.register(self.kubeconfig, self.settings.prices)
         self.home.complete(self.home.read_status())
 
@@ -197,32 +198,36 @@ class LocalCluster:
             _spawned.append(processes.spawn(argv, env, self.home.root, self.home.logs / "supervisor.log"))
         return _spawned[-1]
 
-    def _wait_until(self, what: str, check: Callable[[], bool], started: psutil.Popen | None) -> None:
-        def is_so() -> bool:
-            if self.status()["phase"] == "stopped":
-                self._refuse_dead(started)
-            return check()
+    def _let_end(self) -> None:
+        """Wait until a supervisor that is ending has ended."""
+        if (daemon := self._daemon()) and self.home.read_status()["phase"] == "stopping":
+            wait.until(lambda: processes.how_it_ended(daemon), what="the lab to stop", timeout=60, hint="./lab down")
 
-        wait.until(is_so, what=what, timeout=START_S, every=0.05, hint="./lab status, ./lab logs gateway")
+    def _is_serving(self, started: psutil.Popen | None) -> bool:
+        """Return whether the API answers; a supervisor with exit code 0 only says that another one was there first."""
+        if started is not None and started.poll():
+            log = self.home.logs / "supervisor.log"
+            raise StackError(f"the supervisor {processes.how_it_ended(started)}", _tail(log), "./lab logs supervisor")
+        said = self.home.read_status()
+        return said is not None and said["phase"] == "running" and self._daemon() is not None
 
-    def _is_up(self, report: Report) -> bool:
-        said = self.home.read_status() or {"workloads": []}
-        rows = said["workloads"]
+    def _is_up(self, report: Report, started: psutil.Popen | None) -> bool:
+        if not self._is_serving(started):
+            raise StackError("the lab was stopped while it came up", "by another command, or by its end", "./lab up")
+        rows = self.home.read_status()["workloads"]
         _refuse_hopeless(rows)
         told = [row["name"] + (" ready" if row["ready"] else f": {row['reason']}") for row in rows]
         report("; ".join(told), sum(row["ready"] for row in rows), len(rows))
         return _are_ready(rows)
 
-    def _refuse_dead(self, started: psutil.Popen | None) -> None:
-        """Raise when the supervisor we started has ended; exit code 0 only says that another one was there first."""
-        if started is not None and started.poll():
-            log = self.home.logs / "supervisor.log"
-            raise StackError(f"the supervisor {processes.how_it_ended(started)}", _tail(log), "./lab logs supervisor")
-
     def _row(self, row: dict[str, Any]) -> dict[str, Any]:
         kept = {key: row[key] for key in ("name", "pod", "ready", "pid", "restarts", "log", "reason", "hint")}
         age = time.time() - row["started"] if row["started"] and row["pid"] else None
         return kept | {"age_s": age and round(age, 1), "rss_bytes": resident_bytes(row["pid"])}
+
+
+def _wait_until(what: str, check: Callable[[], bool]) -> None:
+    wait.until(check, what=what, timeout=START_S, every=0.05, hint="./lab status, ./lab logs gateway")
 
 
 def _are_ready(rows: list[dict[str, Any]]) -> bool:

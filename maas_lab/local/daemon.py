@@ -59,6 +59,7 @@ class Daemon:
 
     def serve(self) -> None:
         """Take over what an earlier daemon left, and serve until SIGTERM or SIGINT."""
+        self._publish("starting")  # from now on `down` knows whom to stop
         self._kubelet.begin(self._left)
         self._forwarder.start(self._left)
         self._left.end_rest()
