@@ -581,7 +581,7 @@ def test_rotating_a_key_keeps_everything_but_the_secret():
     sent = []
     old = capture("GET_key_info")["response"]["info"] | {
         "blocked": True,
-        "expires": (NOW + timedelta(hours=1)).isoformat(),
+        "expires": (datetime.now(UTC) + timedelta(hours=1)).isoformat(),
     }
 
     def answer(request):

@@ -20,6 +20,7 @@ from maas_lab.local.postgres import account_problem
 
 PACKAGE_ROOT = Path(__file__).parents[2]
 START_S = 180.0
+END_S = 150.0  # twice the longest grace period of the platform's pods, and some more
 COMPONENTS = {"database", "gateway", "model", "network"}
 HOPELESS = ("CrashLoopBackOff", "CreateContainerConfigError", "ErrImagePull", "ImagePullBackOff")
 _spawned: list[psutil.Popen] = []  # supervisors are children of ours that outlive the call: kept, for their exit code
@@ -101,10 +102,11 @@ class LocalCluster:
             wait.until(
                 lambda: processes.how_it_ended(daemon),
                 what="the lab to stop",
-                timeout=60,
+                timeout=END_S,
                 hint="./lab down again",
             )
             left = processes.leftovers(self.home.root)
+            _spawned[:] = [one for one in _spawned if one.poll() is None]
         for one in left:
             processes.end(one.process)
         return bool(daemon or left)
@@ -201,7 +203,7 @@ class LocalCluster:
     def _let_end(self) -> None:
         """Wait until a supervisor that is ending has ended."""
         if (daemon := self._daemon()) and self.home.read_status()["phase"] == "stopping":
-            wait.until(lambda: processes.how_it_ended(daemon), what="the lab to stop", timeout=60, hint="./lab down")
+            wait.until(lambda: processes.how_it_ended(daemon), what="the lab to stop", timeout=END_S, hint="./lab down")
 
     def _is_serving(self, started: psutil.Popen | None) -> bool:
         """Return whether the API answers; a supervisor with exit code 0 only says that another one was there first."""
