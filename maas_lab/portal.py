@@ -12,12 +12,13 @@ from typing import Any
 import httpx
 
 from maas_lab import login
-from maas_lab.errors import AlreadyExists, ApprovalNeeded, NoSuchEntry, NotSubscribed
 from maas_lab.keys import ApiKey
 from maas_lab.portal_admin import Admin
 from maas_lab.portal_keys import Application, Key, Keys, expiry, limit_body, must_be_new
 from maas_lab.portal_rest import PortalRest
 from maas_lab.portal_rows import OfferedModel, PortalKey, Subscription, User, number
+from maas_lab.portal_statistics import Statistics
+from maas_lab.portal_subscriptions import Subscriptions, must_be_active
 from maas_lab.portal_usage import Names, Usage, span
 from maas_lab.rest import is_loopback
 from maas_lab.tables import Table
@@ -69,7 +70,7 @@ class Portal:
     ) -> None:
         options = {"transport": transport, "timeout": timeout, "verify": verify, "patience": patience}
         self._rest = PortalRest(url, login.token_of(token), **options)
-        self._keys = Keys(self._rest)
+        self._keys, self._subscriptions = Keys(self._rest), Subscriptions(self._rest)
 
     @classmethod
     def login(cls, url: str, user: str, password: str, **options: Any) -> Portal:
@@ -109,7 +110,12 @@ class Portal:
     @cached_property
     def admin(self) -> Admin:
         """What administrators do; the portal refuses it to others with `RoleMissing`."""
-        return Admin(self._rest, self.models)
+        return Admin(self._rest)
+
+    @cached_property
+    def statistics(self) -> Statistics:
+        """Everybody's usage, for administrators and for those who may only look."""
+        return Statistics(self._rest, self.models)
 
     def close(self) -> None:
         """Close the connections."""
@@ -146,7 +152,7 @@ class Portal:
 
     def subscriptions(self) -> Table[Subscription]:
         """Return the user's subscriptions."""
-        return Table(Subscription, [Subscription.read(row) for row in self._rest.every_row("/subscriptions")])
+        return self._subscriptions.all()
 
     def subscribe(self, model: str) -> Subscription:
         """Subscribe to a model, if that has not happened yet.
@@ -154,10 +160,7 @@ class Portal:
         Returns:
             The subscription; it is `pending` until an administrator approves it, if the model is restricted.
         """
-        try:
-            return Subscription.read(self._rest.write("POST", "/subscriptions", json={"modelId": model}))
-        except AlreadyExists:
-            return self._subscription(model)
+        return self._subscriptions.create(model)
 
     def unsubscribe(self, model: str) -> None:
         """Give up a subscription; one that is not there is fine.
@@ -165,15 +168,11 @@ class Portal:
         Raises:
             InvalidRequest: a key still opens the model.
         """
-        mine = [one for one in self.subscriptions() if one.model == model and one.status != "cancelled"]
-        for one in mine:
-            self._rest.write("POST", f"/subscriptions/{one.id}/cancel", json={})
+        self._subscriptions.cancel(model)
 
     def request_review(self, model: str) -> Subscription:
         """Ask the administrators to look again at a subscription that they denied."""
-        one = self._subscription(model)
-        self._rest.write("POST", f"/subscriptions/{one.id}/request-review", json={})
-        return self._subscription(model)
+        return self._subscriptions.request_review(model)
 
     # Applications
 
@@ -193,8 +192,8 @@ class Portal:
             ApprovalNeeded: a model is restricted; the subscription waits for an administrator.
         """
         must_be_new(name, self.applications())
-        for state in [self.subscribe(model) for model in models]:
-            _must_be_active(state)
+        for subscription in [self.subscribe(model) for model in models]:
+            must_be_active(subscription)
         key = self.create_key(name, models, application=name, duration=duration, **limits)
         return Application(name, key.models, key, self._keys.find(key))
 
@@ -300,23 +299,3 @@ class Portal:
         if models:
             asked["modelIds"] = names.filters(models)
         return Usage.read(self._rest.call("POST", "/usage/analytics", json=asked), names, fresh=False)
-
-    def _subscription(self, model: str) -> Subscription:
-        mine = [one for one in self.subscriptions() if one.model == model]
-        if not mine:
-            what = f"you have no subscription to `{model}`"
-            raise NoSuchEntry(what, "it was given up, or never asked for", f"portal.subscribe({model!r})")
-        return next((one for one in mine if one.active), mine[0])
-
-
-def _must_be_active(one: Subscription) -> None:
-    """Refuse to go on with a subscription for which no key can be made."""
-    if one.status == "pending":
-        hint = "wait until an administrator approves it (portal.admin.requests() shows it), then call again"
-        raise ApprovalNeeded(f"the model `{one.model}` is restricted", "your subscription waits for approval", hint)
-    if one.status == "denied":
-        hint = f"portal.request_review({one.model!r}) asks them to look again"
-        raise ApprovalNeeded(f"your subscription to `{one.model}` was denied", one.reason, hint)
-    if not one.active:
-        hint = f"portal.unsubscribe({one.model!r}), then portal.subscribe({one.model!r})"
-        raise NotSubscribed(f"your subscription to `{one.model}` is {one.status}", "", hint)

@@ -1,36 +1,20 @@
-"""What administrators do at the portal: users and caps, limits of keys, approvals, models, and everybody's usage."""
+"""What administrators do at the portal: users and their caps, rules for keys, approvals, models."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
 from typing import Any
 from urllib.parse import quote
 
-from maas_lab.errors import NoSuchEntry, PortalError, RoleMissing, UsageError
+from maas_lab.errors import PortalError, UsageError
 from maas_lab.keys import ApiKey
 from maas_lab.portal_keys import key_table, limit_body
 from maas_lab.portal_refusals import plain
 from maas_lab.portal_rest import PortalRest
-from maas_lab.portal_rows import (
-    LIFETIME,
-    LIMITS,
-    MAXIMUMS,
-    SYSTEM_USER,
-    Account,
-    OfferedModel,
-    PortalKey,
-    Subscription,
-    User,
-    number,
-)
-from maas_lab.portal_usage import Names, Usage, UsageRow, span
+from maas_lab.portal_rows import LIFETIME, LIMITS, MAXIMUMS, Account, PortalKey, Subscription, User, number
+from maas_lab.portal_users import user_id, users
 from maas_lab.tables import Table
-
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_PAGE = 200  # the most rows that a page of usage holds; each page counts as a call of ten per minute
 
 
 @dataclass(frozen=True)
@@ -51,23 +35,20 @@ class Admin:
 
     Args:
         rest: the portal, with the user's token.
-        models: returns the catalogue.
     """
 
-    def __init__(self, rest: PortalRest, models: Callable[[], Iterable[OfferedModel]]) -> None:
-        self._rest, self._models = rest, models
+    def __init__(self, rest: PortalRest) -> None:
+        self._rest = rest
 
     # Users and their caps
 
     def users(self) -> Table[User]:
         """Return everybody who has logged in so far, in the order of their names."""
-        found = [User.read(row) for row in self._rest.call("GET", "/admin/users")["users"]]
-        people = [user for user in found if user.id != SYSTEM_USER]
-        return Table(User, sorted(people, key=lambda user: user.name))
+        return users(self._rest)
 
     def account(self, user: User | str) -> Account:
         """Return what the portal knows about a user, given as a row of `users()`, by name or by id."""
-        return Account.read(self._rest.call("GET", f"/admin/users/{self._id(user)}"))
+        return Account.read(self._rest.call("GET", f"/admin/users/{user_id(self._rest, user)}"))
 
     def cap_user(self, user: User | str, **limits: Any) -> Account:
         """Change what a user may spend, over all keys; the gateway enforces it from the next call on.
@@ -83,7 +64,7 @@ class Admin:
         Raises:
             UsageError: there is no such limit.
         """
-        found = self._id(user)
+        found = user_id(self._rest, user)
         self._rest.write("PATCH", f"/admin/users/{found}/budget-limits", json=limit_body(limits))
         account = self.account(found)
         return account if "max_budget" not in limits else _with_budget(account, limits["max_budget"])
@@ -103,16 +84,16 @@ class Admin:
 
     def reset_spend(self, user: User | str) -> float:
         """Start a user's spend again; return what the portal counts now, in dollars."""
-        told = self._rest.write("POST", f"/admin/users/{self._id(user)}/reset-spend", json={})
+        told = self._rest.write("POST", f"/admin/users/{user_id(self._rest, user)}/reset-spend", json={})
         return number(told.get("currentSpend")) or 0.0
 
     def keys(self, user: User | str) -> Table[PortalKey]:
         """Return a user's keys, the newest first."""
-        return key_table(self._rest.every_row(f"/admin/users/{self._id(user)}/api-keys"))
+        return key_table(self._rest.every_row(f"/admin/users/{user_id(self._rest, user)}/api-keys"))
 
     def delete_key(self, user: User | str, key: PortalKey) -> None:
         """Delete a key of a user."""
-        self._rest.write("DELETE", f"/admin/users/{self._id(user)}/api-keys/{key.id}")
+        self._rest.write("DELETE", f"/admin/users/{user_id(self._rest, user)}/api-keys/{key.id}")
 
     # Rules for everybody's keys
 
@@ -150,7 +131,9 @@ class Admin:
 
     def subscribe(self, user: User | str, *models: str) -> None:
         """Subscribe a user to models, restricted ones too, without a request."""
-        self._rest.write("POST", f"/admin/users/{self._id(user)}/subscriptions", json={"modelIds": list(models)})
+        self._rest.write(
+            "POST", f"/admin/users/{user_id(self._rest, user)}/subscriptions", json={"modelIds": list(models)}
+        )
 
     # Models
 
@@ -211,76 +194,6 @@ class Admin:
         """Make the portal look at the gateway's models again; needed after a change that went past the portal."""
         self._rest.write("POST", "/models/sync", json={})
 
-    # Usage
-
-    def refresh(self) -> None:
-        """Make the portal look at today's calls again; otherwise it may be five minutes behind."""
-        self._rest.call("POST", "/admin/usage/refresh-today", json={})
-
-    def usage(self, since: date, until: date | None = None, **only: Sequence[Any]) -> Usage:
-        """Return everybody's usage, as fresh as the user's role allows.
-
-        Args:
-            since: the first day, UTC.
-            until: the last day; None means today.
-            only: `users`, `models` or `keys` (names of keys at the gateway): only these.
-
-        Raises:
-            UsageError: these are not days, or there is no such filter.
-        """
-        names = Names(self._models())
-        asked = self._asked(since, until, only, names)
-        fresh = self._refreshed()
-        return Usage.read(self._rest.call("POST", "/admin/usage/analytics", json=asked), names, fresh)
-
-    def usage_by_user(self, since: date, until: date | None = None, **only: Sequence[Any]) -> Table[UsageRow]:
-        """Return the usage of each user, as `usage`, the most expensive first."""
-        asked = self._asked(since, until, only, Names(self._models()))
-        rows = self._rest.every_row("/admin/usage/by-user", "userId", _PAGE, json=asked)
-        return _by_cost([UsageRow.of_user(row) for row in rows])
-
-    def usage_by_model(self, since: date, until: date | None = None, **only: Sequence[Any]) -> Table[UsageRow]:
-        """Return the usage of each model, as `usage`, the most expensive first."""
-        names = Names(self._models())
-        asked = self._asked(since, until, only, names)
-        rows = self._rest.every_row("/admin/usage/by-model", "modelId", _PAGE, json=asked)
-        return _by_cost([UsageRow.of_model(row, names) for row in rows])
-
-    def export(self, since: date, until: date | None = None, format: str = "csv") -> str:
-        """Return each user's usage as a text: `csv` with a header line, or `json`."""
-        asked = span(since, until, datetime.now(UTC).date())
-        return self._rest.text("POST", "/admin/usage/export", json={**asked, "format": format}).text
-
-    def _refreshed(self) -> bool:
-        try:
-            self.refresh()
-        except RoleMissing:
-            return False  # who may only look, sees what the portal has
-        return True
-
-    def _asked(
-        self, since: date, until: date | None, only: dict[str, Sequence[Any]], names: Names
-    ) -> dict[str, str | list[str]]:
-        asked: dict[str, Any] = span(since, until, datetime.now(UTC).date())
-        filters = {
-            "users": ("userIds", lambda users: [self._id(user) for user in users]),
-            "models": ("modelIds", names.filters),
-            "keys": ("apiKeyIds", list),
-        }
-        if unknown := next((name for name in only if name not in filters), None):
-            raise UsageError(f"usage has no filter `{unknown}`", hint=f"there are: {', '.join(filters)}")
-        return asked | {filters[name][0]: filters[name][1](wanted) for name, wanted in only.items()}
-
-    def _id(self, user: User | str) -> str:
-        if isinstance(user, User):
-            return user.id
-        if _UUID.fullmatch(user):
-            return user
-        if found := next((one for one in self.users() if user in (one.name, one.email)), None):
-            return found.id
-        why = "the portal knows people from their first login on"
-        raise NoSuchEntry(f"the portal has no user `{user}`", why, "portal.admin.users() shows them")
-
     def _set_rules(self, part: str, known: dict[str, str], changes: dict[str, Any]) -> KeyRules:
         if unknown := next((name for name in changes if name not in known), None):
             raise UsageError(f"there is no limit `{unknown}`", hint=f"there are: {', '.join(known)}")
@@ -311,7 +224,3 @@ def _rules(told: dict[str, Any]) -> KeyRules:
         return {name: row[key] for name, key in known.items() if row.get(key) is not None}
 
     return KeyRules(read("defaults", LIMITS), read("maximums", MAXIMUMS | LIFETIME))
-
-
-def _by_cost(rows: list[UsageRow]) -> Table[UsageRow]:
-    return Table(UsageRow, sorted(rows, key=lambda row: (-row.cost, row.name)))

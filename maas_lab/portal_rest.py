@@ -6,7 +6,7 @@ import itertools
 import json
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -63,7 +63,7 @@ class PortalRest:
         self._http.close()
 
     def call(self, method: str, path: str, **content: Any) -> Any:
-        """Call and return the parsed answer; wait where the portal says that there were too many calls.
+        """Call and return the parsed answer, None for an empty one; wait where the portal says that there were too many calls.
 
         Args:
             method: `GET`, `POST` and so on.
@@ -74,6 +74,8 @@ class PortalRest:
             PortalError: the portal refused, failed, or did not answer; its subclass says which.
         """
         answer = self.text(method, path, **content)
+        if answer.status_code == 204:
+            return None
         try:
             return json.loads(answer.content)
         except ValueError as error:
