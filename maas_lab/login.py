@@ -33,8 +33,9 @@ def token_of(pasted: ApiKey | str) -> ApiKey:
     if isinstance(pasted, ApiKey):
         return pasted
     text = str(pasted).strip()
-    found = parse_qs(urlsplit(text).fragment).get("token") if "#" in text else None
-    bare = found[0] if found else re.sub(r"^(Authorization:\s*)?Bearer\s+", "", text, flags=re.IGNORECASE)
+    if "#" in text:
+        text = parse_qs(urlsplit(text).fragment).get("token", [""])[0]
+    bare = re.sub(r"^(Authorization:\s*)?Bearer\s+", "", text, flags=re.IGNORECASE)
     try:
         return ApiKey(bare, "portal token")
     except UsageError as error:
@@ -67,7 +68,8 @@ def log_in(portal: PortalRest, user: str, password: str, oauth: httpx.Client) ->
         # To the portal's own address, whatever the answer says: a code opens what a password opens.
         done = portal.once("GET", CALLBACK, params={"code": code, "state": asked.params.get("state", "")})
     except (InvalidRequest, SessionExpired) as error:
-        raise LoginFailed("the portal did not finish the login", error.why, "log in again") from error
+        why = error.why if isinstance(error, InvalidRequest) else "the login began elsewhere, or took too long"
+        raise LoginFailed("the portal did not finish the login", why, "log in again") from error
     fragment = parse_qs(urlsplit(done.headers.get("location", "")).fragment)
     if "token" not in fragment:
         raise LoginFailed("the portal finished the login without a token", plain(_told(fragment)), _PASTE)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cached_property
 from typing import Any
@@ -16,27 +15,14 @@ from maas_lab.keys import ApiKey
 from maas_lab.portal_admin import Admin
 from maas_lab.portal_keys import Application, Key, Keys, expiry, limit_body, must_be_new
 from maas_lab.portal_rest import PortalRest
-from maas_lab.portal_rows import OfferedModel, PortalKey, Subscription, User, number
+from maas_lab.portal_rows import Budget, OfferedModel, PortalKey, Subscription, User
 from maas_lab.portal_statistics import Statistics
 from maas_lab.portal_subscriptions import Subscriptions, must_be_active
 from maas_lab.portal_usage import Names, Usage, span
 from maas_lab.rest import is_loopback
 from maas_lab.tables import Table
 
-__all__ = ["Application", "Budget", "Portal", "PortalKey"]
-
-
-@dataclass(frozen=True)
-class Budget:
-    """What a user may spend, over all keys.
-
-    Attributes:
-        max_budget: dollars; None means no cap.
-        spend: dollars spent, some seconds behind the calls.
-    """
-
-    max_budget: float | None
-    spend: float
+__all__ = ["Application", "Portal"]
 
 
 class Portal:
@@ -280,8 +266,7 @@ class Portal:
 
     def budget(self) -> Budget:
         """Return the user's own cap and what they have spent."""
-        told = self._rest.call("GET", "/usage/budget")
-        return Budget(number(told.get("maxBudget")), number(told.get("currentSpend")) or 0.0)
+        return Budget.read(self._rest.call("GET", "/usage/budget"))
 
     def usage(self, since: date, until: date | None = None, models: Sequence[str] = ()) -> Usage:
         """Return the user's own usage; the portal may be five minutes behind.

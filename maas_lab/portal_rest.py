@@ -63,7 +63,7 @@ class PortalRest:
         self._http.close()
 
     def call(self, method: str, path: str, **content: Any) -> Any:
-        """Call and return the parsed answer, None for an empty one; wait where the portal says that there were too many calls.
+        """Call and return the parsed answer, None for an empty one; wait after too many calls.
 
         Args:
             method: `GET`, `POST` and so on.

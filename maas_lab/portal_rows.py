@@ -232,6 +232,24 @@ class Account:
         )
 
 
+@dataclass(frozen=True)
+class Budget:
+    """What a user may spend, over all keys.
+
+    Attributes:
+        max_budget: dollars; None means no cap.
+        spend: dollars spent, some seconds behind the calls.
+    """
+
+    max_budget: float | None
+    spend: float
+
+    @classmethod
+    def read(cls, row: Mapping[str, Any]) -> Budget:
+        """Read the answer of `/usage/budget`."""
+        return cls(number(row.get("maxBudget")), number(row.get("currentSpend")) or 0.0)
+
+
 def limits(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return the limits in a row under Python's names; what is not set is None."""
     return {

@@ -50,6 +50,7 @@ class Statistics:
     def by_user(self, since: date, until: date | None = None, **only: Sequence[Any]) -> Table[UsageRow]:
         """Return the usage of each user, as `usage`, the most expensive first."""
         asked = self._asked(since, until, only, Names(self._models()))
+        self._refreshed()
         rows = self._rest.every_row("/admin/usage/by-user", "userId", _PAGE, json=asked)
         return _by_cost([UsageRow.of_user(row) for row in rows])
 
@@ -57,12 +58,14 @@ class Statistics:
         """Return the usage of each model, as `usage`, the most expensive first."""
         names = Names(self._models())
         asked = self._asked(since, until, only, names)
+        self._refreshed()
         rows = self._rest.every_row("/admin/usage/by-model", "modelId", _PAGE, json=asked)
         return _by_cost([UsageRow.of_model(row, names) for row in rows])
 
     def export(self, since: date, until: date | None = None, format: str = "csv") -> str:
         """Return each user's usage as a text: `csv` with a header line, or `json`."""
         asked = span(since, until, datetime.now(UTC).date())
+        self._refreshed()
         return self._rest.text("POST", "/admin/usage/export", json={**asked, "format": format}).text
 
     def _refreshed(self) -> bool:
