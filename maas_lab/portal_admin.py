@@ -17,6 +17,9 @@ from maas_lab.portal_users import user_id, users
 from maas_lab.tables import Table
 
 
+_FEATURES = ("vision", "function_calling", "parallel_function_calling", "tool_choice")  # which the portal must be told
+
+
 @dataclass(frozen=True)
 class KeyRules:
     """What the portal prescribes for everybody's keys.
@@ -170,21 +173,11 @@ class Admin:
         Raises:
             AlreadyExists: there is a model of this name.
         """
-        features = ("vision", "function_calling", "parallel_function_calling", "tool_choice")
-        body = {
-            "model_name": name,
-            "backend_model_name": served,
-            "api_base": api_base,
-            "api_key": ApiKey.of(api_key).reveal(),
-            "input_cost_per_token": input_cost,
-            "output_cost_per_token": output_cost,
-            "max_tokens": context,
-            "description": description,
-            "restrictedAccess": restricted,
-            "rpm": rpm_limit,
-            "tpm": tpm_limit,
-        }
-        self._rest.write("POST", "/admin/models", json=body | {f"supports_{feature}": False for feature in features})
+        told = {"model_name": name, "backend_model_name": served, "api_base": api_base, "description": description}
+        costs = {"input_cost_per_token": input_cost, "output_cost_per_token": output_cost, "max_tokens": context}
+        limits = {"rpm": rpm_limit, "tpm": tpm_limit, "restrictedAccess": restricted}
+        body = told | costs | limits | {"api_key": ApiKey.of(api_key).reveal()}
+        self._rest.write("POST", "/admin/models", json=body | {f"supports_{one}": False for one in _FEATURES})
 
     def delete_model(self, name: str) -> None:
         """Take a model out of the catalogue, and out of the gateway."""
