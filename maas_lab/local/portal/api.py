@@ -97,8 +97,9 @@ class _Exchange:
                 await self._note(answer.status)
             self._log(answer.status)
             return _response(answer, more)
-        except Refused as refused:
-            await self._note_refusal(refused)
+        except Refused as error:
+            refused = error
+            await self._note_refusal(error)
         except ClientDisconnect:
             return Response(status_code=499)
         except Exception as error:
