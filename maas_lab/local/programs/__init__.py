@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from maas_lab.local.images import Catalogue
-from maas_lab.local.programs import litellm, llamacpp, postgres
+from maas_lab.local.programs import litellm, llamacpp, portal, postgres
 from maas_lab.local.runtime import Runtime
 from maas_lab.settings import Settings
 
@@ -15,4 +15,5 @@ def catalogue(runtime: Runtime, settings: Settings) -> Catalogue:
         runtime: where the programs are installed.
         settings: what the user chose for the model server.
     """
-    return Catalogue([postgres.image(runtime), litellm.image(runtime), llamacpp.image(runtime, settings.model)])
+    model_server = llamacpp.image(runtime, settings.model)
+    return Catalogue([postgres.image(runtime), litellm.image(runtime), model_server, portal.image(runtime)])
