@@ -16,7 +16,6 @@ from maas_lab.portal_rows import LIFETIME, LIMITS, MAXIMUMS, Account, PortalKey,
 from maas_lab.portal_users import user_id, users
 from maas_lab.tables import Table
 
-
 _FEATURES = ("vision", "function_calling", "parallel_function_calling", "tool_choice")  # which the portal must be told
 
 
@@ -173,10 +172,11 @@ class Admin:
         Raises:
             AlreadyExists: there is a model of this name.
         """
-        told = {"model_name": name, "backend_model_name": served, "api_base": api_base, "description": description}
+        told = {"model_name": name, "backend_model_name": served, "api_base": api_base}
         costs = {"input_cost_per_token": input_cost, "output_cost_per_token": output_cost, "max_tokens": context}
         limits = {"rpm": rpm_limit, "tpm": tpm_limit, "restrictedAccess": restricted}
-        body = told | costs | limits | {"api_key": ApiKey.of(api_key).reveal()}
+        words = {"description": description} if description else {}
+        body = told | words | costs | limits | {"api_key": ApiKey.of(api_key).reveal()}
         self._rest.write("POST", "/admin/models", json=body | {f"supports_{one}": False for one in _FEATURES})
 
     def delete_model(self, name: str) -> None:
