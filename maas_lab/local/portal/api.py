@@ -152,7 +152,7 @@ class _Exchange:
 
     def _log_fault(self, error: Exception) -> None:
         """Log where a fault of ours is, and not its words: they may hold what somebody has sent."""
-        where = "".join(traceback.format_tb(error.__traceback__))
+        where = "".join(traceback.format_tb(error.__traceback__, limit=-8))
         log.error("%s %s %s: %s\n%s", self._id, self._rule.method, self._rule.path, type(error).__name__, where)
 
 

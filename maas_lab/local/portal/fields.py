@@ -201,7 +201,7 @@ def identifier(what: str, value: str) -> UUID:
         Refused: 404, no such thing can be there.
     """
     try:
-        return UUID(value)
+        return UUID(str(value))
     except ValueError:
         raise not_found(what) from None
 

@@ -252,7 +252,7 @@ class Subscriptions:
 
     async def _used(self, user: UUID) -> list[Spent]:
         """Return what a user's keys have used this month."""
-        query = "select token from key_tokens join api_keys on api_keys.id = key_id where user_id = $1"
+        query = "select key_tokens.token from key_tokens join api_keys on api_keys.id = key_id where user_id = $1"
         tokens = [row["token"] for row in await self._database.rows(query, user)]
         today = now().date()
         return await self._spend.days(today.replace(day=1), today, tokens) if tokens else []
