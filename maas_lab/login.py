@@ -88,7 +88,7 @@ def _authorize(oauth: httpx.Client, asked: httpx.URL, user: str, password: str) 
         if answer.status_code == 401 and "basic" in answer.headers.get("www-authenticate", "").lower():
             answer = oauth.get(asked, headers=headers, auth=httpx.BasicAuth(user, password))
             if answer.status_code in (401, 403):
-                hint = "check both; the lab's users and their passwords: `./lab status --json`"
+                hint = "check both; the lab's own users: `cat ~/.maas-lab/kube/users.json`"
                 raise LoginFailed(f"the cluster does not let `{user}` in", "name or password is wrong", hint)
     except httpx.TimeoutException as error:
         raise _other_host(portal_unreachable(error, timed_out=True)) from error

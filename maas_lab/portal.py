@@ -151,6 +151,8 @@ class Portal:
     def unsubscribe(self, model: str) -> None:
         """Give up a subscription; one that is not there is fine.
 
+        Delete the keys that open the model first: LiteMaaS refuses while there are some.
+
         Raises:
             InvalidRequest: a key still opens the model.
         """
@@ -241,19 +243,28 @@ class Portal:
         return self._keys.rotate(key)
 
     def update_key(self, key: Key, **limits: Any) -> PortalKey:
-        """Change limits of a key, as `create_key` has them; None takes a limit away."""
+        """Change limits of a key, as `create_key` has them; None takes a limit away.
+
+        Raises:
+            UsageError: there is no such limit, or it is `budget_duration`, which cannot be taken away.
+        """
         return self._keys.update(key, limits)
 
     def block_key(self, key: Key) -> PortalKey:
         """Refuse the calls of a key from now on, and keep it, so that what it spent stays its owner's.
 
-        LiteMaaS has no other way than a budget of nothing, so callers meet `BudgetExceeded`.
+        Callers meet `InvalidKey`; at LiteMaaS, which has no other way than a budget of nothing, `BudgetExceeded`.
         """
-        return self._keys.update(key, {"max_budget": 0})
+        return self._keys.block(key)
 
     def unblock_key(self, key: Key, max_budget: float | None = None) -> PortalKey:
-        """Accept the calls of a key again, up to a budget in dollars; None means without one."""
-        return self._keys.update(key, {"max_budget": max_budget})
+        """Accept the calls of a key again.
+
+        Args:
+            key: which one.
+            max_budget: in dollars; None leaves the budget as it is, and takes away one of nothing.
+        """
+        return self._keys.unblock(key, max_budget)
 
     def delete_key(self, key: Key) -> None:
         """Delete a key; one that is gone already is fine.

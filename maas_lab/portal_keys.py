@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from maas_lab.errors import AlreadyExists, NoSuchEntry, UsageError
+from maas_lab.errors import AlreadyExists, InvalidRequest, NoSuchEntry, UsageError
 from maas_lab.keys import ApiKey
 from maas_lab.portal_rest import PortalRest
 from maas_lab.portal_rows import LIMITS, PortalKey
@@ -102,8 +102,31 @@ class Keys:
         LiteMaaS forgets every limit that such a call leaves out (its gateway goes on enforcing it), so all are sent.
         """
         row = self.find(key)
+        if row.budget_duration and changes.get("budget_duration", "") is None:
+            why = "its gateway overlooks the wish to end that"
+            raise UsageError("a key's `budget_duration` can only be changed", why, "set a long one, e.g. `yearly`")
+        return self._patch(row, limit_body(changes))
+
+    def block(self, key: Key) -> PortalKey:
+        """Refuse all calls of a key, and keep it."""
+        row = self.find(key)
+        try:
+            after = self._patch(row, {"isActive": False})
+        except InvalidRequest:
+            after = row
+        # LiteMaaS has no switch: it overlooks that field.
+        return after if after.blocked else self._patch(row, {"maxBudget": 0})
+
+    def unblock(self, key: Key, max_budget: float | None) -> PortalKey:
+        """Accept the calls of a key again, up to a budget."""
+        row = self.find(key)
+        budget = {"maxBudget": max_budget} if max_budget is not None or row.max_budget == 0 else {}
+        # Only where the portal has the switch, is a blocked key not live.
+        return self._patch(row, budget if row.active else {**budget, "isActive": True})
+
+    def _patch(self, row: PortalKey, changes: dict[str, Any]) -> PortalKey:
         kept = {name: getattr(row, name) for name in LIMITS if getattr(row, name) is not None}
-        self._rest.write("PATCH", f"/api-keys/{row.id}", json=limit_body({**kept, **changes}))
+        self._rest.write("PATCH", f"/api-keys/{row.id}", json=limit_body(kept) | changes)
         # The answer of that call has neither models nor limits.
         return self.find(row)
 
@@ -158,7 +181,7 @@ def must_be_new(name: str, applications: Iterable[Application]) -> None:
     Raises:
         AlreadyExists: there is one.
     """
-    if any(one.name == name and one.info.active for one in applications):
+    if any(one.name == name and (one.info.active or one.info.blocked) for one in applications):
         hint = f"portal.rotate_key({name!r}) gives it a new key; portal.delete_application({name!r}) removes it"
         raise AlreadyExists(f"you have an application `{name}` already", "its key would have a twin", hint)
 

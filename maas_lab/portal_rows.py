@@ -124,7 +124,7 @@ class Subscription:
     @classmethod
     def read(cls, row: Mapping[str, Any]) -> Subscription:
         """Read a row of `/subscriptions` or `/admin/subscriptions`."""
-        user = (row.get("user") or {}).get("username") or ""
+        user = (row.get("user") or row).get("username") or ""
         return cls(row["modelId"], row["status"], user, row.get("statusReason") or "", row["id"])
 
     @property
@@ -141,11 +141,12 @@ class PortalKey:
         name: what people call the key.
         application: what it is used for; None when it does not say.
         models: the models it opens.
-        max_budget: dollars; None means no limit of its own, 0 that it is blocked.
+        max_budget: dollars; None means no limit of its own.
         budget_duration: after which the spend starts again, e.g. `monthly`; None means never.
         rpm_limit: requests per minute; None means no limit of its own.
         tpm_limit: tokens per minute; None means no limit of its own.
         active: whether the portal counts it as live; the gateway has the last word.
+        blocked: whether it is kept, but all its calls are refused.
         spend: dollars spent, some seconds behind the calls.
         expires: when it ends, UTC; None means never.
         created_at: UTC.
@@ -161,6 +162,7 @@ class PortalKey:
     rpm_limit: int | None
     tpm_limit: int | None
     active: bool
+    blocked: bool
     spend: float = field(repr=False)
     expires: datetime | None = field(repr=False)
     created_at: datetime | None = field(repr=False)
@@ -171,23 +173,21 @@ class PortalKey:
     def read(cls, row: Mapping[str, Any]) -> PortalKey:
         """Read a row of `/api-keys`."""
         # Not read: `modelMaxBudget`, which LiteMaaS shows although its gateway never got it.
+        told = limits(row)
         return cls(
             name=row.get("name") or "",
             application=(row.get("metadata") or {}).get("application"),
             models=tuple(row.get("models") or ()),
-            **limits(row),
+            **told,
             active=row.get("isActive") is not False,
+            # LiteMaaS blocks no key; a budget of nothing does the same.
+            blocked=row.get("status") == "blocked" or told["max_budget"] == 0,
             spend=number(row.get("currentSpend")) or 0.0,
             expires=moment(row.get("expiresAt")),
             created_at=moment(row.get("createdAt")),
             prefix=row.get("keyPrefix") or row.get("prefix") or "",
             id=row["id"],
         )
-
-    @property
-    def blocked(self) -> bool:
-        """Whether the gateway refuses every call with it: its budget is nothing."""
-        return self.max_budget == 0
 
 
 @dataclass(frozen=True)

@@ -405,22 +405,54 @@ def test_a_limit_is_taken_away_by_saying_so():
     lab, recorded = portal({"GET /api-keys": "GET_api_keys", f"PATCH /api-keys/{LAB_KEY}": "PATCH_api_key"})
     lab.update_key("lab-app", rpm_limit=None)
     assert recorded.asked("PATCH")[0]["rpmLimit"] is None
+    # LiteLLM keeps a budget_duration whatever is asked of it; that must not pass for done.
+    with pytest.raises(UsageError, match="can only be changed"):
+        lab.update_key("lab-app", budget_duration=None)
     with pytest.raises(UsageError, match="no limit `colour`"):
         lab.update_key("lab-app", colour="red")
 
 
-def test_a_blocked_key_is_kept_with_a_budget_of_nothing():
-    blocked = page(key_row("lab-app", maxBudget="0.00"))
-    lab, recorded = portal(
-        {
-            "GET /api-keys": [lambda _: response("GET_api_keys"), lambda _: ok(blocked)],
-            f"PATCH /api-keys/{LAB_KEY}": "PATCH_api_key",
-        }
-    )
-    assert lab.block_key("lab-app").blocked
-    assert recorded.asked("PATCH")[0]["maxBudget"] == 0
-    lab.unblock_key("lab-app", 5)
-    assert recorded.asked("PATCH")[1]["maxBudget"] == 5
+class OneKey:
+    """A portal with one key, that does what a PATCH of these fields says, and refuses or overlooks the others."""
+
+    def __init__(self, *fields, refuses=False):
+        self.row, self.fields, self.refuses = key_row("lab-app"), fields, refuses
+        self.answers = {"GET /api-keys": lambda _: ok(page(self.row)), f"PATCH /api-keys/{LAB_KEY}": self.patch}
+
+    def patch(self, request):
+        told = json.loads(request.content)
+        if self.refuses and not set(told) <= set(self.fields):
+            return ok({"error": {"code": "VALIDATION_ERROR", "message": "no such field"}}, 400)
+        # What is left out is forgotten, as LiteMaaS does.
+        self.row = {name: one for name, one in self.row.items() if name not in self.fields}
+        self.row |= {name: one for name, one in told.items() if name in self.fields and one is not None}
+        if "isActive" in self.fields:
+            self.row["status"] = "active" if self.row.setdefault("isActive", True) else "blocked"
+        return ok({"id": LAB_KEY, "models": []})
+
+
+LIMITS = ("maxBudget", "budgetDuration", "rpmLimit", "tpmLimit")
+
+
+@pytest.mark.parametrize("refuses", [False, True])
+def test_litemaas_blocks_a_key_by_a_budget_of_nothing(refuses):
+    lab, _ = portal(OneKey(*LIMITS, refuses=refuses).answers)
+    row = lab.block_key("lab-app")
+    assert (row.blocked, row.max_budget, row.rpm_limit, row.active) == (True, 0, 8, True)
+    row = lab.unblock_key("lab-app", 3)
+    assert (row.blocked, row.max_budget, row.rpm_limit) == (False, 3, 8)
+    lab.block_key("lab-app")
+    assert lab.unblock_key("lab-app").max_budget is None
+
+
+def test_a_portal_with_a_switch_keeps_the_budget_of_a_blocked_key():
+    lab, _ = portal(OneKey(*LIMITS, "isActive").answers)
+    row = lab.block_key("lab-app")
+    assert (row.blocked, row.max_budget, row.rpm_limit, row.active) == (True, 5, 8, False)
+    with pytest.raises(AlreadyExists):
+        lab.create_application("lab-app", [GRANITE])
+    row = lab.unblock_key("lab-app")
+    assert (row.blocked, row.max_budget, row.active) == (False, 5, True)
 
 
 def test_deleting_a_key_twice_is_fine():
@@ -840,6 +872,13 @@ def test_a_request_is_approved():
     assert recorded.asked("POST") == [capture("POST_admin_subscriptions_approve")["request"]["body"]]
     lab.admin.approve()
     assert len(recorded.asked("POST")) == 1
+
+
+def test_only_what_waits_is_listed_whatever_the_portal_filters():
+    other = waiting() | {"id": LAB_KEY, "status": "active"}
+    lab, _ = portal({"GET /admin/subscriptions": page(waiting(), other)})
+    assert [one.status for one in lab.admin.requests()] == ["pending"]
+    assert [one.status for one in lab.admin.requests("active")] == ["active"]
 
 
 def test_a_decision_that_failed_is_not_silent():
