@@ -145,7 +145,7 @@ def arguments(pod: Pod) -> list[str]:
 def test_what_is_in_the_catalogue(images):
     assert images.references == sorted([postgres.REFERENCE, litellm.REFERENCE, llamacpp.REFERENCE, portal.REFERENCE])
     assert images.find("docker.io/library/postgres:16") is None
-    assert [images.find(one).ports for one in images.references] == [(8080,), (8080,), (4000,), (5432,)]
+    assert [images.find(one).ports for one in images.references] == [(8080,), (4000,), (8080,), (5432,)]
     assert {images.find(one).pull for one in images.references} == {None}
 
 
