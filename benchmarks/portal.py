@@ -1,12 +1,16 @@
-"""The portal under load: many people, each with one connection, ask as fast as they are answered."""
+"""The portal under load: many people, each with one connection, ask as fast as they are answered.
+
+The client is no library's: on two cores, theirs take more time than the portal.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 import time
 from collections.abc import Sequence
-
-import httpx
+from urllib.parse import urlsplit
 
 USERS, REQUESTS = 20, 2000
 TODAY = time.strftime("%Y-%m-%d", time.gmtime())
@@ -38,14 +42,29 @@ async def _measure(
 ) -> list[str]:
     times: list[float] = []
 
+    content = json.dumps(body).encode() if body else b""
+    address = urlsplit(url)
+
     async def user(number: int) -> None:
-        headers = {"Authorization": f"Bearer {sessions[number % len(sessions)]}"}
-        async with httpx.AsyncClient(base_url=url, headers=headers, trust_env=False, timeout=60) as http:
-            await http.request(method, path, json=body)
-            for _ in range(requests // users):
-                began = time.perf_counter()
-                (await http.request(method, path, json=body)).raise_for_status()
+        lines = (
+            f"{method} {path} HTTP/1.1",
+            f"Host: {address.netloc}",
+            f"Authorization: Bearer {sessions[number % len(sessions)]}",
+            "Content-Type: application/json",
+            f"Content-Length: {len(content)}",
+        )
+        asked = "\r\n".join(lines).encode() + b"\r\n\r\n" + content
+        reader, writer = await asyncio.open_connection(address.hostname, address.port)
+        for turn in range(requests // users + 1):
+            began = time.perf_counter()
+            writer.write(asked)
+            head = await reader.readuntil(b"\r\n\r\n")
+            if not head.startswith(b"HTTP/1.1 200"):
+                raise RuntimeError(f"{path}: {head[:40]!r}")
+            await reader.readexactly(int(re.search(rb"content-length: (\d+)", head)[1]))
+            if turn:  # the first one opens the connection
                 times.append(1000 * (time.perf_counter() - began))
+        writer.close()
 
     began = time.perf_counter()
     await asyncio.gather(*(user(number) for number in range(users)))

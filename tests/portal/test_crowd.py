@@ -1,4 +1,4 @@
-"""A whole course at once: everybody logs in, makes an application and calls the model, and every call is booked once."""
+"""A whole course at once: everybody logs in, makes an application, calls the model, and each call is booked once."""
 
 from __future__ import annotations
 

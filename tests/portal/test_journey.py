@@ -227,7 +227,7 @@ def test_key_limits_are_enforced_and_reset(lab, alice, make_key, carol, refusal)
     me = alice.get("/api/v1/auth/me").json()["id"]
     assert carol.post(f"/api/v1/admin/users/{me}/api-keys/{made['id']}/reset-spend", json={}).status_code == 200
     slow = make_key(alice, "slow", rpmLimit=1)
-    assert [lab.ask(slow["key"]).status_code for _ in range(2)] == [200, 429]
+    assert 429 in [lab.ask(slow["key"]).status_code for _ in range(3)]  # a new minute may begin in between
 
 
 def test_defaults_and_maximums_of_keys(alice, carol, make_key, refusal):
@@ -304,13 +304,19 @@ def test_the_tables_agree_with_each_other_and_with_the_gateway(lab, alice, carol
     assert tables["user"][0]["metrics"]["apiKeys"][0]["keyName"] == "counted"
     named = carol.post("/api/v1/admin/usage/by-model", json=only | {"modelIds": ["openai/tiny"]}).json()
     assert named["data"] == tables["model"]
-    spent = lab.sql('select sum(spend) from "LiteLLM_SpendLogs"', "litellm_db")
-    everything = carol.post("/api/v1/admin/usage/analytics", json=DAYS).json()
-    assert everything["totalCost"]["total"] == pytest.approx(float(spent))
-    hours = carol.get("/api/v1/admin/usage/hours").json()["data"]
-    assert sum(row["cost"] for row in hours) == pytest.approx(float(spent))
+
+    def agreed() -> bool:
+        """The gateway writes calls and days one after the other."""
+        spent = pytest.approx(float(lab.sql('select sum(spend) from "LiteLLM_SpendLogs"', "litellm_db")))
+        everything = carol.post("/api/v1/admin/usage/analytics", json=DAYS).json()
+        return everything["totalCost"]["total"] == spent and sum(row["cost"] for row in hours()) == spent
+
+    def hours() -> list[dict]:
+        return carol.get("/api/v1/admin/usage/hours").json()["data"]
+
+    wait.until(agreed, what="portal and gateway to agree", timeout=20)
     own = alice.get("/api/v1/usage/hours").json()["data"]
-    assert 0 < sum(row["requests"] for row in own) <= sum(row["requests"] for row in hours)
+    assert 0 < sum(row["requests"] for row in own) <= sum(row["requests"] for row in hours())
     names = [one["username"] for one in carol.get("/api/v1/admin/usage/filter-options").json()["users"]]
     assert "alice" in names
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from maas_lab.local.images import Container, Image, Program
 from maas_lab.local.runtime import Runtime
@@ -11,6 +11,7 @@ from maas_lab.settings import LOOPBACK, child_environment
 
 REFERENCE = "quay.io/rh-aiservices-bu/litemaas-backend:0.4.0"
 PORT = 8080
+CERTIFICATES = "NODE_EXTRA_CA_CERTS"
 PACKAGE_ROOT = Path(__file__).parents[3]
 
 
@@ -30,8 +31,18 @@ def program(runtime: Runtime, container: Container) -> Program:
     }
     machine = child_environment()
     kept = {name: value for name, value in container.env.items() if not name.startswith("PYTHON")}
+    if trusted := container.env.get(CERTIFICATES):
+        image_s[CERTIFICATES] = _found(container, PurePosixPath(trusted))
     return Program(
         argv=(str(runtime.python), "-P", "-m", "maas_lab.local.portal"),
         env=machine | kept | {"PATH": machine.get("PATH", "")} | image_s,
         cwd=container.folder,
     )
+
+
+def _found(container: Container, file: PurePosixPath) -> str:
+    """Return where on this machine a file is that the container has mounted."""
+    for mount, folder in container.volumes.items():
+        if file.is_relative_to(mount):
+            return str(folder / file.relative_to(mount))
+    return str(file)
