@@ -22,6 +22,18 @@ LabError
 │   ├── Conflict            somebody else owns a field, or has changed the object meanwhile
 │   ├── Rejected            the object itself is wrong, e.g. an unknown field
 │   └── ClusterUnreachable  nothing that can be trusted answers at the cluster's address
+├── PortalError         the portal refused a call or could not be reached
+│   ├── LoginFailed         this name and password open nothing, or the cluster wants a browser
+│   ├── SessionExpired      the portal does not know this token, or it has expired
+│   ├── RoleMissing         the role of this user does not allow it
+│   ├── NotSubscribed       there is no active subscription to a model
+│   ├── ApprovalNeeded      a subscription waits for an administrator, or was denied
+│   ├── AlreadyExists       something of this name is there already
+│   ├── OverMaximum         a limit is above the portal's maximum, or there are too many keys
+│   ├── NoSuchEntry         the portal has nothing of this name or id
+│   ├── InvalidRequest      the request itself is wrong
+│   ├── PortalBusy          too many calls in this minute
+│   └── PortalUnreachable   nothing answers at the portal's address
 ├── LessonError         a lesson's source cannot be turned into notebooks, or a run of it failed
 └── ExerciseError       an exercise is not solved yet
     ├── NotDoneYet          the cell still holds its blank
@@ -190,6 +202,73 @@ class Rejected(ClusterError):
 
 class ClusterUnreachable(ClusterError):
     """Nothing that can be trusted answers at the cluster's address."""
+
+
+class PortalError(LabError):
+    """The portal refused a call or could not be reached.
+
+    Attributes:
+        status: the HTTP status code; None when no answer came.
+        code: the portal's one-word reason, e.g. `ALREADY_EXISTS`; empty when it gives none.
+        retry_after: seconds the portal asks to wait; None when it does not say.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        why: str = "",
+        hint: str = "",
+        *,
+        status: int | None = None,
+        code: str = "",
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(what, why, hint)
+        self.status, self.code, self.retry_after = status, code, retry_after
+
+
+class LoginFailed(PortalError):
+    """This name and password open nothing, or the cluster wants a browser."""
+
+
+class SessionExpired(PortalError):
+    """The portal does not know this token, or it has expired."""
+
+
+class RoleMissing(PortalError):
+    """The role of this user does not allow it."""
+
+
+class NotSubscribed(PortalError):
+    """There is no active subscription to a model."""
+
+
+class ApprovalNeeded(PortalError):
+    """A subscription waits for an administrator, or was denied."""
+
+
+class AlreadyExists(PortalError):
+    """Something of this name is there already."""
+
+
+class OverMaximum(PortalError):
+    """A limit is above the portal's maximum, or there are too many keys."""
+
+
+class NoSuchEntry(PortalError):
+    """The portal has nothing of this name or id."""
+
+
+class InvalidRequest(PortalError):
+    """The request itself is wrong."""
+
+
+class PortalBusy(PortalError):
+    """Too many calls in this minute."""
+
+
+class PortalUnreachable(PortalError):
+    """Nothing answers at the portal's address."""
 
 
 class LessonError(LabError):

@@ -126,6 +126,11 @@ def child_environment(env: Mapping[str, str] | None = None) -> dict[str, str]:
     return kept | {"NO_PROXY": f"{LOOPBACK},localhost", "no_proxy": f"{LOOPBACK},localhost"}
 
 
+def own_environment() -> dict[str, str]:
+    """Return this process's environment, for a program that is configured as its container's manifest says."""
+    return dict(os.environ)
+
+
 def install_environment(env: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the environment for pip and npm: the user's own, because it names proxies, certificates and indexes."""
     env = os.environ if env is None else env

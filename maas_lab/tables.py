@@ -130,5 +130,7 @@ class Permission:
 
 
 def _cell(value: object) -> str:
+    if isinstance(value, tuple):
+        value = ", ".join(map(str, value))
     text = ("yes" if value else "no") if isinstance(value, bool) else str(value)
     return " ".join(text.split())

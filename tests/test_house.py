@@ -28,6 +28,7 @@ ALONE = {
 PURE = {
     *("plots.py", "rows.py", "refusals.py", "errors.py", "keys.py"),
     *("manifests.py", "kustomization.py", "transformers.py", "patches.py", "yamlfile.py", "jsonpatch.py"),
+    *("portal_rows.py", "portal_usage.py", "portal_refusals.py"),
     *("statuses.py", "kinds.py", "objects.py", "readiness.py", "tables.py"),
 }
 NETWORK = {

@@ -23,7 +23,7 @@ from maas_lab.local import processes
 from maas_lab.local.images import Catalogue, Container, Image, Program
 from maas_lab.local.network.ports import Ports
 from maas_lab.local.postgres import Login
-from maas_lab.local.programs import catalogue, litellm, llamacpp, postgres, vllm
+from maas_lab.local.programs import catalogue, litellm, llamacpp, portal, postgres, vllm
 
 MANIFESTS = Path(__file__).parents[1] / "manifests"
 CHECK = "/usr/libexec/check-container"
@@ -143,9 +143,10 @@ def arguments(pod: Pod) -> list[str]:
 
 
 def test_what_is_in_the_catalogue(images):
-    assert images.references == sorted([postgres.REFERENCE, litellm.REFERENCE, llamacpp.REFERENCE, vllm.REFERENCE])
+    known = [one.REFERENCE for one in (postgres, litellm, llamacpp, portal, vllm)]
+    assert images.references == sorted(known)
     assert images.find("docker.io/library/postgres:16") is None
-    assert [images.find(one).ports for one in images.references] == [(8080,), (8080,), (4000,), (5432,)]
+    assert [images.find(one).ports for one in images.references] == [(8080,), (8080,), (4000,), (8080,), (5432,)]
     assert {images.find(one).pull for one in images.references if one != vllm.REFERENCE} == {None}
 
 

@@ -22,9 +22,11 @@ from maas_lab.local import report
 from maas_lab.local.home import Home
 from maas_lab.local.images import Program
 from maas_lab.local.keeper import Keeper
+from maas_lab.local.kube import certificates
 from maas_lab.local.kube.api import Api
 from maas_lab.local.kube.controllers import all as controllers
 from maas_lab.local.kube.controllers.client import Client
+from maas_lab.local.kube.controllers.credentials import Credentials
 from maas_lab.local.kube.controllers.work import Work
 from maas_lab.local.kube.server import Server
 from maas_lab.local.kube.store import Change, Key
@@ -64,10 +66,12 @@ class Daemon:
         self._forwarder.start(self._left)
         self._left.end_rest()
         objects, names = self._api.objects, self._names
+        authority = certificates.ensure(self._home.root / "kube")[0].read_text(encoding="ascii")
         endpoints = Endpoints(Client(objects, "kube-proxy"), self._ports, self._table, self._network_changed)
         work = (
             controllers.start(objects, hosts=names.host, addresses=names.address),
             Work(objects.store, [endpoints]),
+            Work(objects.store, [Credentials(Client(objects, controllers.MANAGER), self._api.tokens, authority)]),
             self._status,
         )
         server = Server(

@@ -14,6 +14,7 @@ from maas_lab.settings import LOOPBACK
 
 SUFFIXES = ([], ["svc"], ["svc", "cluster", "local"])
 SCHEMES = {"http://": "80", "https://": "443"}
+API = ("default", "kubernetes", "443")  # a cluster's API in every cluster; no Service stands for it here
 _LABEL = "[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
 # A host with a port, or one whose port the scheme says. What stands before an `@` is a user and a password.
 _HOST = re.compile(
@@ -78,4 +79,6 @@ class Names:
         return where, name
 
     def _loopback(self, namespace: str, name: str, port: str) -> str:
+        if (namespace, name, port) == API:
+            return f"{LOOPBACK}:{self._ports.of('kubernetes')}"
         return f"{LOOPBACK}:{self._ports.of('service', namespace, name, port)}"

@@ -1,0 +1,221 @@
+"""What administrators do at the portal: users and their caps, rules for keys, approvals, models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from maas_lab.errors import PortalError, UsageError
+from maas_lab.keys import ApiKey
+from maas_lab.portal_keys import key_table, limit_body
+from maas_lab.portal_refusals import plain
+from maas_lab.portal_rest import PortalRest
+from maas_lab.portal_rows import LIFETIME, LIMITS, MAXIMUMS, Account, PortalKey, Subscription, User, number
+from maas_lab.portal_users import user_id, users
+from maas_lab.tables import Table
+
+_FEATURES = ("vision", "function_calling", "parallel_function_calling", "tool_choice")  # which the portal must be told
+
+
+@dataclass(frozen=True)
+class KeyRules:
+    """What the portal prescribes for everybody's keys.
+
+    Attributes:
+        defaults: of a key that asks for nothing: `max_budget`, `budget_duration`, `rpm_limit`, `tpm_limit`.
+        maximums: above which a key is refused: `max_budget`, `rpm_limit`, `tpm_limit`, `expiration_days`.
+    """
+
+    defaults: dict[str, Any]
+    maximums: dict[str, Any]
+
+
+class Admin:
+    """A portal, seen by its administrators; who may only look (`admin-readonly`) reads everything here.
+
+    Args:
+        rest: the portal, with the user's token.
+    """
+
+    def __init__(self, rest: PortalRest) -> None:
+        self._rest = rest
+
+    # Users and their caps
+
+    def users(self) -> Table[User]:
+        """Return everybody who has logged in so far, in the order of their names."""
+        return users(self._rest)
+
+    def account(self, user: User | str) -> Account:
+        """Return what the portal knows about a user, given as a row of `users()`, by name or by id."""
+        return Account.read(self._rest.call("GET", f"/admin/users/{user_id(self._rest, user)}"))
+
+    def cap_user(self, user: User | str, **limits: Any) -> Account:
+        """Change what a user may spend, over all keys; the gateway enforces it from the next call on.
+
+        Args:
+            user: a row of `users()`, a name or an id.
+            limits: `max_budget` (dollars), `budget_duration` (e.g. `monthly`), `rpm_limit`, `tpm_limit`. What is left
+                out stays, None takes a limit away.
+
+        Returns:
+            The account. Its `max_budget` is what was asked for: the portal shows two decimals, the gateway keeps all.
+
+        Raises:
+            UsageError: there is no such limit.
+        """
+        found = user_id(self._rest, user)
+        self._rest.write("PATCH", f"/admin/users/{found}/budget-limits", json=limit_body(limits))
+        account = self.account(found)
+        return account if "max_budget" not in limits else _with_budget(account, limits["max_budget"])
+
+    def cap_everyone(self, **limits: Any) -> int:
+        """Change what each user may spend, as `cap_user`; return how many users that are.
+
+        Raises:
+            PortalError: it failed for some of them.
+        """
+        done = self._rest.write("POST", "/admin/users/bulk-update-limits", json=limit_body(limits))
+        if done["failedCount"]:
+            why = "\n".join(plain(one if isinstance(one, str) else one.get("error")) for one in done["errors"])
+            what = f"{done['failedCount']} of {done['totalUsers']} users have their old limits"
+            raise PortalError(what, why, "portal.admin.cap_user(name, ...) for each of them says why")
+        return done["successCount"]
+
+    def reset_spend(self, user: User | str) -> float:
+        """Start a user's spend again; return what the portal counts now, in dollars."""
+        told = self._rest.write("POST", f"/admin/users/{user_id(self._rest, user)}/reset-spend", json={})
+        return number(told.get("currentSpend")) or 0.0
+
+    def keys(self, user: User | str) -> Table[PortalKey]:
+        """Return a user's keys, the newest first."""
+        return key_table(self._rest.every_row(f"/admin/users/{user_id(self._rest, user)}/api-keys"))
+
+    def delete_key(self, user: User | str, key: PortalKey) -> None:
+        """Delete a key of a user."""
+        self._rest.write("DELETE", f"/admin/users/{user_id(self._rest, user)}/api-keys/{key.id}")
+
+    # Rules for everybody's keys
+
+    def key_rules(self) -> KeyRules:
+        """Return the defaults and maximums of keys."""
+        told = self._rest.call("GET", "/admin/settings/api-key-defaults")
+        return _rules(told)
+
+    def set_key_maximums(self, **maximums: Any) -> KeyRules:
+        """Change the maximums of keys: `max_budget`, `rpm_limit`, `tpm_limit`, `expiration_days`; None lifts one."""
+        return self._set_rules("maximums", MAXIMUMS | LIFETIME, maximums)
+
+    def set_key_defaults(self, **defaults: Any) -> KeyRules:
+        """Change the defaults of keys: `max_budget`, `budget_duration`, `rpm_limit`, `tpm_limit`; None lifts one."""
+        return self._set_rules("defaults", LIMITS, defaults)
+
+    # Approvals
+
+    def requests(self, status: str = "pending") -> Table[Subscription]:
+        """Return the subscriptions of a status, with who asks: those that wait for approval, unless told otherwise."""
+        rows = self._rest.every_row("/admin/subscriptions", params={"statuses": status})
+        found = [Subscription.read(row) for row in rows]
+        # A portal that does not know this filter lists all.
+        return Table(Subscription, [one for one in found if one.status == status])
+
+    def approve(self, *requests: Subscription, reason: str = "") -> None:
+        """Approve subscriptions.
+
+        Raises:
+            PortalError: it failed for some of them.
+        """
+        self._decide("approve", requests, {"reason": reason} if reason else {})
+
+    def deny(self, *requests: Subscription, reason: str) -> None:
+        """Deny subscriptions, with a reason that the user reads; otherwise as `approve`."""
+        self._decide("deny", requests, {"reason": reason})
+
+    def subscribe(self, user: User | str, *models: str) -> None:
+        """Subscribe a user to models, restricted ones too, without a request."""
+        self._rest.write(
+            "POST", f"/admin/users/{user_id(self._rest, user)}/subscriptions", json={"modelIds": list(models)}
+        )
+
+    # Models
+
+    def register_model(
+        self,
+        name: str,
+        *,
+        served: str,
+        api_base: str,
+        api_key: ApiKey | str,
+        input_cost: float,
+        output_cost: float,
+        context: int,
+        description: str = "",
+        restricted: bool = False,
+        rpm_limit: int = 1000,
+        tpm_limit: int = 100_000,
+    ) -> None:
+        """Offer a model, at the gateway too.
+
+        Args:
+            name: what consumers call it.
+            served: the name at the model server; usage is filed under it, so better the same as `name`.
+            api_base: the model server's address with `/v1`.
+            api_key: the key that the model server wants.
+            input_cost: dollars per prompt token.
+            output_cost: dollars per answered token.
+            context: tokens of prompt and answer together.
+            description: for people.
+            restricted: whether an administrator has to approve each subscription.
+            rpm_limit: requests per minute, of everybody together.
+            tpm_limit: tokens per minute, of everybody together.
+
+        Raises:
+            AlreadyExists: there is a model of this name.
+        """
+        told = {"model_name": name, "backend_model_name": served, "api_base": api_base}
+        costs = {"input_cost_per_token": input_cost, "output_cost_per_token": output_cost, "max_tokens": context}
+        limits = {"rpm": rpm_limit, "tpm": tpm_limit, "restrictedAccess": restricted}
+        words = {"description": description} if description else {}
+        body = told | words | costs | limits | {"api_key": ApiKey.of(api_key).reveal()}
+        self._rest.write("POST", "/admin/models", json=body | {f"supports_{one}": False for one in _FEATURES})
+
+    def delete_model(self, name: str) -> None:
+        """Take a model out of the catalogue, and out of the gateway."""
+        self._rest.write("DELETE", f"/admin/models/{quote(name, safe='')}")
+
+    def sync_models(self) -> None:
+        """Make the portal look at the gateway's models again; needed after a change that went past the portal."""
+        self._rest.write("POST", "/models/sync", json={})
+
+    def _set_rules(self, part: str, known: dict[str, str], changes: dict[str, Any]) -> KeyRules:
+        if unknown := next((name for name in changes if name not in known), None):
+            raise UsageError(f"there is no limit `{unknown}`", hint=f"there are: {', '.join(known)}")
+        # A PUT replaces everything.
+        told = self._rest.call("GET", "/admin/settings/api-key-defaults")
+        rules = {name: dict(told.get(name) or {}) for name in ("defaults", "maximums")}
+        rules[part] |= {known[name]: value for name, value in changes.items()}
+        kept = {name: {key: one for key, one in rule.items() if one is not None} for name, rule in rules.items()}
+        return _rules(self._rest.write("PUT", "/admin/settings/api-key-defaults", json=kept))
+
+    def _decide(self, verb: str, requests: Sequence[Subscription], body: dict[str, str]) -> None:
+        if not requests:
+            return
+        body = {"subscriptionIds": [one.id for one in requests], **body}
+        done = self._rest.write("POST", f"/admin/subscriptions/{verb}", json=body)
+        if done["failed"]:
+            why = "\n".join(plain(one.get("error")) for one in done["errors"])
+            raise PortalError(f"{done['failed']} subscriptions are as they were", why, "portal.admin.requests()")
+
+
+def _with_budget(account: Account, budget: float | None) -> Account:
+    return Account(**{**vars(account), "max_budget": None if budget is None else float(budget)})
+
+
+def _rules(told: dict[str, Any]) -> KeyRules:
+    def read(part: str, known: dict[str, str]) -> dict[str, Any]:
+        row = told.get(part) or {}
+        return {name: row[key] for name, key in known.items() if row.get(key) is not None}
+
+    return KeyRules(read("defaults", LIMITS), read("maximums", MAXIMUMS | LIFETIME))
