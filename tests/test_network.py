@@ -401,6 +401,8 @@ def shown(text):
         ("http://web.o2.svc.cluster.local/", "http://@@<o2/web/80>/"),
         ("http://web.o2.svc.cluster.local.:8080/", "http://@@<o2/web/8080>/"),
         ("later.o3.svc:1", "@@<o3/later/1>"),
+        ("https://kubernetes.default.svc/oauth", "https://@@<>/oauth"),
+        ("kubernetes.default.svc:444", "@@<default/kubernetes/444>"),
         ("web:80,web.o2:81", "@@<o1/web/80>,@@<o2/web/81>"),
         ('{"url": "http://web:8080", "n": 1}', '{"url": "http://@@<o1/web/8080>", "n": 1}'),
         ("http://web:80/?to=http://db:1", "http://@@<o1/web/80>/?to=http://@@<o1/db/1>"),

@@ -1,9 +1,10 @@
 """Run the LiteLLM proxy: python gateway_server.py --host ... --port ...
 
-Runs in the runtime environment. The proxy is LiteLLM's own, with two additions. LiteLLM writes spend rows every few
+Runs in the runtime environment. The proxy is LiteLLM's own, with three additions. LiteLLM writes spend rows every few
 seconds and drops those still in memory when it ends; here they are written before it ends, so that a stop loses no
 call that somebody pays for. And LiteLLM does not notice that its query engine has died, after which no call can be
-served; here it ends then, so that it is started anew.
+served; here it ends then, so that it is started anew. And it counts requests and tokens in a memory of 200 places,
+which fifty users fill; here there is room for a whole cohort.
 """
 
 import os
@@ -17,6 +18,7 @@ from litellm.proxy.utils import update_spend
 from prisma.engine._query import BaseQueryEngine
 
 shut_down = proxy_server.proxy_shutdown_event
+PLACES = 20_000
 spawn, kill = BaseQueryEngine._spawn_process, BaseQueryEngine._kill_process
 dismissed: set[int] = set()  # engines that LiteLLM itself ends, by process id
 
@@ -54,7 +56,14 @@ def end_with(process: Any) -> None:
         os._exit(1)
 
 
+def remember_more() -> None:
+    """Give the counters of limits room: once the places are full, no limit of requests or tokens holds any more."""
+    for cache in (proxy_server.user_api_key_cache, proxy_server.proxy_logging_obj.internal_usage_cache.dual_cache):
+        cache.in_memory_cache.max_size_in_memory = PLACES
+
+
 if __name__ == "__main__":
+    remember_more()
     proxy_server.proxy_shutdown_event = write_spend_and_shut_down
     BaseQueryEngine._spawn_process = spawn_and_watch
     BaseQueryEngine._kill_process = dismiss

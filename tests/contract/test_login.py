@@ -63,6 +63,15 @@ def test_a_wrong_password_is_asked_for_again(stranger):
     assert (answer.status_code, answer.headers["www-authenticate"]) == (401, 'Basic realm="openshift"')
 
 
+def test_passwords_cannot_be_tried_out(stranger, users):
+    codes = [code(stranger, "dave", f"guess {number}")[0].status_code for number in range(25)]
+    assert codes == [401] * 20 + [429] * 5
+    answer, told = code(stranger, "dave", users["dave"]["password"])
+    assert (answer.status_code, answer.headers["retry-after"], told) == (429, "60", {})
+    assert "too many wrong passwords" in answer.json()["error_description"]
+    assert code(stranger, "alice", users["alice"]["password"])[0].status_code == 302
+
+
 @pytest.mark.parametrize("redirect", ["https://example.com/", "http://127.0.0.1.example.com", "javascript:x", "", "//"])
 def test_codes_go_nowhere_else(stranger, users, redirect):
     answer, told = code(stranger, "alice", users["alice"]["password"], redirect_uri=redirect)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+import logging
 import secrets
 import time
 from collections.abc import Mapping
@@ -19,8 +20,10 @@ from maas_lab.local.kube.tokens import Tokens, User
 
 CODE_S = 60
 TOKEN_S = 86400
+MOST_FAILURES, FAILURES_S = 20, 60
 SCOPE = "user:info user:check-access"
 PATHS = ("/.well-known/oauth-authorization-server", "/oauth/authorize", "/oauth/token")
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class OAuth:
     def __init__(self, tokens: Tokens, accounts: Mapping[str, Account]) -> None:
         self._tokens, self._accounts = tokens, accounts
         self._grants: dict[str, Grant] = {}
+        self._failed: dict[str, list[float]] = {name: [] for name in accounts}
 
     async def answer(self, request: Request) -> Response:
         """Answer a request for one of the endpoints."""
@@ -69,7 +73,12 @@ class OAuth:
         if query.get("response_type") != "code" or not _is_ours(redirect):
             told = "response_type must be code, and redirect_uri an address on this machine"
             return JSONResponse({"error": "invalid_request", "error_description": told}, 400)
-        user = self._logged_in(request.headers.get("authorization", ""))
+        name, password = _credentials(request.headers.get("authorization", ""))
+        if self._is_guessed(name):
+            told = f"too many wrong passwords for {name}; wait a minute"
+            body = {"error": "access_denied", "error_description": told}
+            return JSONResponse(body, 429, {"retry-after": str(FAILURES_S)})
+        user = self._logged_in(name, password)
         if user is None:
             return JSONResponse({"error": "access_denied"}, 401, {"www-authenticate": 'Basic realm="openshift"'})
         self._grants = {code: grant for code, grant in self._grants.items() if grant.expires > time.time()}
@@ -94,17 +103,32 @@ class OAuth:
         told = {"access_token": token, "token_type": "Bearer", "expires_in": TOKEN_S, "scope": SCOPE}
         return JSONResponse(told, headers={"cache-control": "no-store"})
 
-    def _logged_in(self, authorization: str) -> User | None:
-        """Return whose name and password a header carries, None if they do not belong together."""
-        scheme, _, encoded = authorization.partition(" ")
-        try:
-            name, _, password = base64.b64decode(encoded, validate=True).decode().partition(":")
-        except ValueError:
-            return None
+    def _logged_in(self, name: str, password: str) -> User | None:
+        """Return whose name and password these are, None if they do not belong together."""
         account = self._accounts.get(name)
         expected = account.password if account else secrets.token_hex(16)
-        fits = hmac.compare_digest(password.encode(), expected.encode()) and scheme.lower() == "basic"
+        fits = hmac.compare_digest(password.encode(), expected.encode())
+        if account and not fits:
+            self._failed[name].append(time.time())
+            log.warning("a wrong password for %s", name)
         return account.user if account and fits else None
+
+    def _is_guessed(self, name: str) -> bool:
+        """Tell whether somebody tries out passwords of a user, who cannot log in either for a while."""
+        recent = [moment for moment in self._failed.get(name, ()) if moment > time.time() - FAILURES_S]
+        if name in self._failed:
+            self._failed[name] = recent
+        return len(recent) >= MOST_FAILURES
+
+
+def _credentials(authorization: str) -> tuple[str, str]:
+    """Return the name and the password that a header carries, empty ones where it carries none."""
+    scheme, _, encoded = authorization.partition(" ")
+    try:
+        name, _, password = base64.b64decode(encoded, validate=True).decode().partition(":")
+    except ValueError:
+        return "", ""
+    return (name, password) if scheme.lower() == "basic" else ("", "")
 
 
 def _is_ours(redirect: str) -> bool:

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable
+from typing import Protocol
 
 from maas_lab.local.kube.controllers.client import NAMESPACE, Client
 from maas_lab.local.kube.controllers.common import status
 from maas_lab.local.kube.kinds import of
 from maas_lab.local.kube.store import Change, Key, Object
-from maas_lab.local.kube.tokens import Tokens
 
 ROOT = "kube-root-ca.crt"
 TYPE = "kubernetes.io/service-account-token"
 NAME, UID = "kubernetes.io/service-account.name", "kubernetes.io/service-account.uid"
 LIFETIME_S = 10 * 365 * 86400  # a real one never ends
 CONFIG_MAP, SECRET, ACCOUNT = (of("v1", kind) for kind in ("ConfigMap", "Secret", "ServiceAccount"))
+
+
+class Signer(Protocol):
+    """Signs tokens, as `Tokens` does."""
+
+    def for_service_account(self, namespace: str, name: str, uid: str, seconds: int) -> tuple[str, float]:
+        """Return a signed token of a ServiceAccount, and when it expires."""
 
 
 class Credentials:
@@ -27,7 +34,7 @@ class Credentials:
         authority: the certificate by which the cluster is known, PEM.
     """
 
-    def __init__(self, client: Client, tokens: Tokens, authority: str) -> None:
+    def __init__(self, client: Client, tokens: Signer, authority: str) -> None:
         self._client, self._tokens, self._authority = client, tokens, authority
 
     def affected(self, change: Change) -> Iterable[Key]:
