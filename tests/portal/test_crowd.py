@@ -35,9 +35,15 @@ def test_fifty_learners_at_once(lab, tiny, crowd, carol):
     found = wait.until(booked, what="every call to be booked", timeout=30)
     assert {name: one["requests"] for name, one in found.items()} == dict.fromkeys(crowd, CALLS)
     assert {name: one["tokens"]["total"] for name, one in found.items()} == tokens
-    rows = 'select count(*), count(distinct request_id) from "LiteLLM_SpendLogs" where "user" = any(array[{}])'
-    ids = ",".join(f"'{row}'" for row in _ids(carol, crowd))
-    assert lab.sql(rows.format(ids), "litellm_db") == f"{CALLS * len(crowd)}|{CALLS * len(crowd)}"
+    ids = ",".join(f"'{one}'" for one in _ids(carol, crowd))
+    rows = f'from "LiteLLM_SpendLogs" where "user" = any(array[{ids}])'
+    every = CALLS * len(crowd)
+
+    def written() -> bool:  # the gateway writes days first, and then calls
+        return int(lab.sql(f"select count(*) {rows}", "litellm_db")) >= every
+
+    wait.until(written, what="every call's row", timeout=30)
+    assert lab.sql(f"select count(*), count(distinct request_id) {rows}", "litellm_db") == f"{every}|{every}"
 
 
 def _ids(carol, crowd: list[str]) -> list[str]:

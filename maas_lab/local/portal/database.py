@@ -104,7 +104,9 @@ class Database:
         async with self._opening:
             if self._pool is None:
                 options = {"min_size": 1, "max_size": CONNECTIONS, "timeout": 5, "command_timeout": 20}
-                pool = await asyncpg.create_pool(self._url, **options, init=_speak_json, server_settings=self._settings)
+                pool = await asyncpg.create_pool(
+                    self._url, **options, init=_speak_json, reset=_as_it_is, server_settings=self._settings
+                )
                 try:
                     await self._migrate(pool)
                 except BaseException:
@@ -129,3 +131,7 @@ async def _speak_json(connection: asyncpg.Connection) -> None:
     options = {"encoder": lambda value: orjson.dumps(value).decode(), "decoder": orjson.loads, "schema": "pg_catalog"}
     for kind in ("json", "jsonb"):
         await connection.set_type_codec(kind, **options)
+
+
+async def _as_it_is(connection: asyncpg.Connection) -> None:
+    """Give a connection back without asking the server to forget: nothing of a request stays on it."""
