@@ -558,6 +558,43 @@ def test_a_deleted_member_comes_back_with_its_name_and_volume(cluster):
     assert cluster.get(CLAIM, "d-db-0")["metadata"]["uid"] == claim["metadata"]["uid"]
 
 
+def test_a_member_whose_claim_is_deleted_gets_another_one(cluster):
+    """The claim stays while its pod runs, and no new pod is made before it is gone."""
+    cluster.create(STATEFUL_SET, "db", stateful(1))
+    cluster.run()
+    claim, pod = cluster.get(CLAIM, "d-db-0"), cluster.get(POD, "db-0")
+    cluster.client.delete(CLAIM, claim)
+    cluster.run()
+    assert cluster.get(CLAIM, "d-db-0")["metadata"]["uid"] == claim["metadata"]["uid"]
+    cluster.client.delete(POD, pod)
+    cluster.end(pod)
+    cluster.work.run_until_idle()  # before the collector lets go of the claim
+    assert cluster.pods() == []
+    assert cluster.told("FailedCreate") == [
+        "Create Pod db-0 in StatefulSet db failed error: pvc d-db-0 is being deleted"
+    ]
+    cluster.settle()
+    cluster.pass_time(1)
+    cluster.run()
+    assert cluster.get(CLAIM, "d-db-0")["metadata"]["uid"] != claim["metadata"]["uid"]
+    assert is_ready(cluster.get(POD, "db-0"))
+
+
+def test_a_member_that_waits_for_a_claim_that_is_gone_gets_one(cluster):
+    cluster.client.delete(NODE, cluster.client.get(NODE, "", "local"))
+    cluster.create(STATEFUL_SET, "db", stateful(1))
+    cluster.settle()
+    claim = cluster.get(CLAIM, "d-db-0")
+    cluster.client.delete(CLAIM, claim)
+    cluster.settle()
+    assert cluster.get(CLAIM, "d-db-0") is None
+    node = cluster.client.create(NODE, {"metadata": {"name": "local"}})
+    cluster.client.update_status(NODE, node, {"allocatable": OFFERED})
+    cluster.run()
+    assert cluster.get(CLAIM, "d-db-0")["metadata"]["uid"] != claim["metadata"]["uid"]
+    assert is_ready(cluster.get(POD, "db-0"))
+
+
 def test_members_are_replaced_from_the_last_and_wait_for_one_that_does_not_work(cluster):
     cluster.create(STATEFUL_SET, "db", stateful(3))
     cluster.run()

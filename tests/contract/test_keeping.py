@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 
 import httpx
+import psutil
 
 from maas_lab import wait
 
@@ -141,6 +142,22 @@ def test_its_files_are_private(local_server):
     for file in (local_server.kubeconfig, local_server.home / "kube" / "secrets.json"):
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert stat.S_IMODE((local_server.home / "kube").stat().st_mode) == 0o700
+
+
+def watch_and_go(server, times):
+    """Begin to watch, and go away without a word, as an interrupted `kubectl get -w` does."""
+    for _ in range(times):
+        with server.api() as api, api.stream("GET", PATH, params={"watch": "true", "timeoutSeconds": "600"}) as answer:
+            assert answer.status_code == 200
+
+
+def test_watchers_who_have_gone_leave_nothing_behind(local_server):
+    """In long sessions with `rollout status` and `logs -f` the daemon must not grow."""
+    process = psutil.Process(local_server.process.pid)
+    watch_and_go(local_server, 20)
+    before = process.memory_info().rss
+    watch_and_go(local_server, 200)
+    assert process.memory_info().rss - before < 4e6  # 13 MB where all of them stay
 
 
 def test_it_stops_at_once_although_somebody_watches(local_server):

@@ -169,8 +169,9 @@ class Collector:
             self._store.remove(kind, {**obj, "metadata": metadata})
 
     def _is_used(self, claim: Key) -> bool:
-        pods = self._store.list(STORED["pods"], claim.namespace)
-        volumes = [one for _, pod, _ in pods for one in pod["spec"].get("volumes") or ()]
+        """Tell whether a pod uses a claim; one without a node does not, and gets none while the claim is going."""
+        pods = [pod for _, pod, _ in self._store.list(STORED["pods"], claim.namespace) if pod["spec"].get("nodeName")]
+        volumes = [volume for pod in pods for volume in pod["spec"].get("volumes") or ()]
         return any((one.get("persistentVolumeClaim") or {}).get("claimName") == claim.name for one in volumes)
 
     def _release_claims(self, namespace: str) -> None:

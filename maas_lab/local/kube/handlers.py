@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from maas_lab.local.kube import bodies, deletion, lists, paths, queries, reviews, selectors, strategy, tables, watching
 from maas_lab.local.kube.kinds import KINDS
@@ -29,6 +30,17 @@ def no_logs(pod: Object, container: str, query: Mapping[str, str]) -> AsyncItera
     """
     name = pod["metadata"]["name"]
     raise bad_request(f'container "{container}" in pod "{name}" is waiting to start: ContainerCreating')
+
+
+class Stream(StreamingResponse):
+    """An answer that goes on until its text or its client is gone."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the text, and listen for the client's end: uvicorn says nothing of that to who only sends.
+
+        It promises to, as version 2.4 of ASGI asks for, and Starlette would trust it.
+        """
+        await super().__call__({**scope, "asgi": {**scope["asgi"], "spec_version": "2.3"}}, receive, send)
 
 
 @dataclass(frozen=True)
@@ -93,7 +105,7 @@ class Handlers:
     def _watch(self, call: Call) -> Response:
         how = watching.wanted(call.target, self._test(call), call.form, call.query)
         headers = {"cache-control": "no-cache, private"}
-        return StreamingResponse(self.watches.events(how), media_type=bodies.JSON, headers=headers)
+        return Stream(self.watches.events(how), media_type=bodies.JSON, headers=headers)
 
     def _create(self, call: Call) -> Response:
         if call.target.part == "token":
@@ -189,7 +201,7 @@ class Handlers:
         if not wanted and len(names) > 1:
             choices = " ".join(names)
             raise bad_request(f"a container name must be specified for pod {name}, choose one of: [{choices}]")
-        return StreamingResponse(self._logs(pod, wanted or names[0], query), media_type="text/plain")
+        return Stream(self._logs(pod, wanted or names[0], query), media_type="text/plain")
 
 
 async def read(request: Request) -> bytes:

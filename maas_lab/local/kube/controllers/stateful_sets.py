@@ -7,7 +7,7 @@ from datetime import datetime
 
 from maas_lab.local.kube.controllers import common, members, owners
 from maas_lab.local.kube.controllers.client import CLAIM, POD, STATEFUL_SET, Client
-from maas_lab.local.kube.controllers.common import is_ended, is_ready, seconds_to_available
+from maas_lab.local.kube.controllers.common import is_ended, is_ready, seconds_to_available, status
 from maas_lab.local.kube.controllers.events import Recorder
 from maas_lab.local.kube.controllers.work import Clock
 from maas_lab.local.kube.status import ApiError
@@ -37,7 +37,7 @@ class StatefulSets:
         if not stateful_set["metadata"].get("deletionTimestamp"):
             self._manage(stateful_set, self._members(stateful_set))
         found = self._members(stateful_set)
-        self._client.update_status(STATEFUL_SET, stateful_set, _status(stateful_set, found, self._clock()))
+        self._client.update_status(STATEFUL_SET, stateful_set, _told(stateful_set, found, self._clock()))
         left = [self._waits_s(stateful_set, pod) for pod in found.values() if is_ready(pod)]
         return min((one for one in left if one > 0), default=None)
 
@@ -75,28 +75,45 @@ class StatefulSets:
             self._events.warning(stateful_set, "RecreatingFailedPod", message)
             self._take_away(stateful_set, pod)
             return False
+        if status(pod).get("phase") == "Pending":
+            self._create_claims(stateful_set, number)  # they may have been deleted meanwhile
         return not pod["metadata"].get("deletionTimestamp") and self._waits_s(stateful_set, pod) == 0
 
     def _create(self, stateful_set: Object, number: int) -> None:
-        name = members.name(stateful_set, number)
-        for claim in members.claims(stateful_set, number):
-            self._create_claim(stateful_set, claim, name)
-        what = f"Pod {name} in StatefulSet {stateful_set['metadata']['name']}"
+        what = f"Pod {members.name(stateful_set, number)} in StatefulSet {stateful_set['metadata']['name']}"
+        try:
+            self._create_claims(stateful_set, number)
+        except ApiError as error:
+            self._refused(stateful_set, what, error)
+            raise
         self._attempt(stateful_set, POD, members.pod(stateful_set, number), what, "successful")
 
-    def _create_claim(self, stateful_set: Object, claim: Object, pod: str) -> None:
-        metadata = claim["metadata"]
-        if self._client.get(CLAIM, metadata["namespace"], metadata["name"]) is None:
-            what = f"Claim {metadata['name']} Pod {pod} in StatefulSet {stateful_set['metadata']['name']}"
-            self._attempt(stateful_set, CLAIM, claim, what, "success")
+    def _create_claims(self, stateful_set: Object, number: int) -> None:
+        """Create what a member lacks of its claims.
+
+        Raises:
+            ApiError: one is not allowed, or is still being deleted.
+        """
+        pod, name = members.name(stateful_set, number), stateful_set["metadata"]["name"]
+        for claim in members.claims(stateful_set, number):
+            metadata = claim["metadata"]
+            known = self._client.get(CLAIM, metadata["namespace"], metadata["name"])
+            if known is None:
+                what = f"Claim {metadata['name']} Pod {pod} in StatefulSet {name}"
+                self._attempt(stateful_set, CLAIM, claim, what, "success")
+            elif known["metadata"].get("deletionTimestamp"):
+                raise ApiError(409, "Conflict", f"pvc {metadata['name']} is being deleted", {})
 
     def _attempt(self, stateful_set: Object, kind: object, obj: Object, what: str, done: str) -> None:
         try:
             self._client.create(kind, obj)
         except ApiError as error:
-            self._events.warning(stateful_set, "FailedCreate", f"Create {what} failed error: {error}")
+            self._refused(stateful_set, what, error)
             raise
         self._events.normal(stateful_set, "SuccessfulCreate", f"Create {what} {done}")
+
+    def _refused(self, stateful_set: Object, what: str, why: ApiError) -> None:
+        self._events.warning(stateful_set, "FailedCreate", f"Create {what} failed error: {why}")
 
     def _take_away(self, stateful_set: Object, pod: Object) -> None:
         if pod["metadata"].get("deletionTimestamp"):
@@ -124,8 +141,8 @@ def _path(obj: Object) -> str:
     return f"{obj['metadata']['namespace']}/{obj['metadata']['name']}"
 
 
-def _status(stateful_set: Object, found: dict[int, Object], at: datetime) -> Object:
-    before, update = common.status(stateful_set), members.revision(stateful_set)
+def _told(stateful_set: Object, found: dict[int, Object], at: datetime) -> Object:
+    before, update = status(stateful_set), members.revision(stateful_set)
     min_ready_s = stateful_set["spec"].get("minReadySeconds", 0)
     staying = [pod for pod in found.values() if not pod["metadata"].get("deletionTimestamp")]
     current = before.get("currentRevision") or update
