@@ -128,11 +128,10 @@ class PortalRest:
         """
         found: dict[str, dict[str, Any]] = {}
         method = "POST" if "json" in content else "GET"
-        params = content.pop("params", {})
 
         def complete() -> bool:
             for page in itertools.count(1):
-                answer = self.call(method, path, params={**params, "page": page, "limit": size}, **content)
+                answer = self.call(method, path, **_at(content, {"page": page, "limit": size}))
                 found.update((row[identity], row) for row in answer["data"])
                 pages = answer["pagination"]
                 if page >= pages["totalPages"]:
@@ -177,3 +176,9 @@ def address(url: str) -> str:
         raise UsageError("this is not the address of a portal", f"`{url}`", hint)
     bare = parsed.copy_with(userinfo=b"", fragment=None, query=None)
     return str(bare).rstrip("/").removesuffix("/v1").removesuffix("/api")
+
+
+def _at(content: dict[str, Any], place: dict[str, int]) -> dict[str, Any]:
+    """Return a request's content with its place in a listing: in the query, and where there is a body in that, too."""
+    asked = {**content, "params": {**content.get("params", {}), **place}}
+    return {**asked, "json": {**content["json"], **place}} if "json" in content else asked

@@ -150,6 +150,19 @@ def test_all_pages_are_read_though_rows_move_meanwhile():
     assert told == [1, 2, 1, 2]
 
 
+def test_a_listing_by_post_says_in_its_body_which_page_it_wants():
+    rows = [capture("POST_admin_usage_by_user")["response"]["data"][0] | {"userId": f"user-{n}"} for n in range(3)]
+
+    def answer(request):
+        asked = json.loads(request.content)
+        begin = (asked["page"] - 1) * 2
+        pages = {"page": asked["page"], "limit": asked["limit"], "total": 3, "totalPages": 2}
+        return httpx.Response(200, json={"data": rows[begin : begin + 2], "pagination": pages})
+
+    found = portal(REFRESH | {"POST /admin/usage/by-user": answer})[0]
+    assert len(found.statistics.by_user(date(2026, 11, 23))) == 3
+
+
 def test_the_gateways_address_is_the_one_the_portal_shows():
     lab = portal({"GET /config": "GET_config_production"})[0]
     assert (lab.gateway_url(), lab.version()) == ("http://127.0.0.1:14471", "0.4.0")
@@ -997,7 +1010,8 @@ def test_usage_by_user_and_by_model():
     models = lab.statistics.by_model(DAY, date(2026, 11, 23))
     assert [(row.name, row.known, row.tokens.prompt) for row in models] == [(GRANITE, True, None), ("nope", False, 0)]
     assert recorded.requests[-1].url.params["limit"] == "200"
-    assert recorded.asked("POST", "by-model") == [{"startDate": "2026-11-22", "endDate": "2026-11-23"}]
+    days = {"startDate": "2026-11-22", "endDate": "2026-11-23"}
+    assert recorded.asked("POST", "by-model") == [days | {"page": 1, "limit": 200}]
 
 
 def test_before_keys_are_deleted_their_owner_pays():
