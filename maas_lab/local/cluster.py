@@ -12,7 +12,14 @@ from typing import Any
 import psutil
 
 from maas_lab import settings, wait
-from maas_lab.errors import EnvironmentFault, NotRunning, StackError, UsageError
+from maas_lab.errors import (
+    ClusterUnreachable,
+    EnvironmentFault,
+    GatewayUnreachable,
+    NotRunning,
+    StackError,
+    UsageError,
+)
 from maas_lab.local import processes, runtime
 from maas_lab.local.home import Home, told_plainly
 from maas_lab.local.packages import Report
@@ -85,9 +92,12 @@ class LocalCluster:
         if self.status()["ready"]:
             return
         report("applying the manifests", 0, 0)
-        deploy.apply(self.kubeconfig)
-        _wait_until("the platform to be ready", lambda: self._is_up(report, started))
-        deploy.register(self.kubeconfig, self.settings.prices)
+        try:
+            deploy.apply(self.kubeconfig)
+            _wait_until("the platform to be ready", lambda: self._is_up(report, started))
+            deploy.register(self.kubeconfig, self.settings.prices)
+        except (ClusterUnreachable, GatewayUnreachable) as error:
+            raise _stopped() from error
         self.home.complete(self.home.read_status())
 
     def down(self) -> bool:
@@ -215,7 +225,7 @@ class LocalCluster:
 
     def _is_up(self, report: Report, started: psutil.Popen | None) -> bool:
         if not self._is_serving(started):
-            raise StackError("the lab was stopped while it came up", "by another command, or by its end", "./lab up")
+            raise _stopped()
         rows = self.home.read_status()["workloads"]
         _refuse_hopeless(rows)
         told = [row["name"] + (" ready" if row["ready"] else f": {row['reason']}") for row in rows]
@@ -226,6 +236,10 @@ class LocalCluster:
         kept = {key: row[key] for key in ("name", "pod", "ready", "pid", "restarts", "log", "reason", "hint")}
         age = time.time() - row["started"] if row["started"] and row["pid"] else None
         return kept | {"age_s": age and round(age, 1), "rss_bytes": resident_bytes(row["pid"])}
+
+
+def _stopped() -> StackError:
+    return StackError("the lab was stopped while it came up", "by another command, or by its end", "./lab up")
 
 
 def _wait_until(what: str, check: Callable[[], bool]) -> None:
