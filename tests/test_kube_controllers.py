@@ -26,10 +26,11 @@ from maas_lab.local.kube.controllers.client import (
     Client,
 )
 from maas_lab.local.kube.controllers.common import condition, is_ready
+from maas_lab.local.kube.controllers.work import Work
 from maas_lab.local.kube.kinds import of
 from maas_lab.local.kube.lifecycle import Objects, Target
 from maas_lab.local.kube.rules import Rules
-from maas_lab.local.kube.store import Store
+from maas_lab.local.kube.store import Key, Store
 
 NAMESPACE = "o1"
 OFFERED = {"cpu": "4", "memory": "16Gi", "pods": "110", "maas-lab.dev/gpu-slot": "2"}
@@ -479,6 +480,30 @@ def test_work_on_an_event_loop_wakes_up_for_changes_and_for_deadlines(cluster):
 
     asyncio.run(asyncio.wait_for(live(), 20))
     assert _is_stuck(cluster)
+
+
+class LooksAgain:
+    """A controller that has a look at its one key every minute."""
+
+    def affected(self, change):
+        return ()
+
+    def reconcile(self, key):
+        return 60.0
+
+
+def test_controllers_end_even_when_something_changes_at_the_same_moment(cluster):
+    async def end() -> bool:
+        work = Work(cluster.objects.store, [LooksAgain()])
+        work.add(Key("nothing", "", ""))
+        running = asyncio.create_task(work.run())
+        await asyncio.sleep(0.05)
+        work.add(Key("nothing", "", ""))
+        running.cancel()
+        await asyncio.wait([running], timeout=5)
+        return running.cancelled()
+
+    assert asyncio.run(end())
 
 
 def _is_stuck(cluster):

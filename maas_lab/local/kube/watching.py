@@ -181,7 +181,8 @@ def _pieces(lines: Lines, changes: list[Change]) -> Iterator[bytes]:
 async def _happens(event: asyncio.Event, timeout_s: float) -> bool:
     """Wait for an event, and tell whether it came in time."""
     try:
-        await asyncio.wait_for(event.wait(), timeout_s)
+        async with asyncio.timeout(timeout_s):
+            await event.wait()
     except TimeoutError:
         return False
     return True

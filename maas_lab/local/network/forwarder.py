@@ -185,7 +185,8 @@ class Forwarder:
             changed.clear()
             pause_s = None if await self._follow(self._read()) else RETRY_S
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(changed.wait(), pause_s)
+                async with asyncio.timeout(pause_s):
+                    await changed.wait()
 
     def _read(self) -> dict[int, dict]:
         told = json.loads(self._table.read_text(encoding="utf-8")) if self._table.exists() else {}

@@ -92,8 +92,10 @@ class Work:
             self._wake.clear()
             while self.step():
                 await asyncio.sleep(0)
+            # Not `wait_for`: in Python 3.11 it forgets that it was cancelled when what it waits for comes just then.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), self._pause_s())
+                async with asyncio.timeout(self._pause_s()):
+                    await self._wake.wait()
 
     def _note(self, change: Change) -> None:
         for index, controller in enumerate(self._controllers):
