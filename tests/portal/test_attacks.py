@@ -56,7 +56,7 @@ def forged(lab, jwt_secret: str) -> dict[str, str]:
         "a cluster's token": "sha256~abcdef",
         "a short admin key": "ltm_admin_",
         "an admin key without prefix": "without-prefix",
-        "a guessed admin key": "ltm_admin_fedcba9876543210",
+        "a guessed admin key": "ltm_admin_not-the-real-key",
     }
 
 
