@@ -10,10 +10,10 @@ from urllib.parse import quote
 from maas_lab.errors import PortalError, UsageError
 from maas_lab.keys import ApiKey
 from maas_lab.portal_keys import key_table, limit_body
-from maas_lab.portal_refusals import plain
 from maas_lab.portal_rest import PortalRest
 from maas_lab.portal_rows import LIFETIME, LIMITS, MAXIMUMS, Account, PortalKey, Subscription, User, number
 from maas_lab.portal_users import user_id, users
+from maas_lab.refusals import plain
 from maas_lab.tables import Table
 
 _FEATURES = ("vision", "function_calling", "parallel_function_calling", "tool_choice")  # which the portal must be told
