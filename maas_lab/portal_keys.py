@@ -146,15 +146,15 @@ def key_table(rows: Iterable[dict[str, Any]]) -> Table[PortalKey]:
     return Table(PortalKey, sorted(found, key=lambda row: row.created_at or first, reverse=True))
 
 
-def limit_body(limits: dict[str, Any]) -> dict[str, Any]:
+def limit_body(limits: dict[str, Any], known: dict[str, str] = LIMITS) -> dict[str, Any]:
     """Return limits under the portal's names.
 
     Raises:
         UsageError: there is no such limit.
     """
-    if unknown := next((name for name in limits if name not in LIMITS), None):
-        raise UsageError(f"there is no limit `{unknown}`", hint=f"there are: {', '.join(LIMITS)}")
-    return {LIMITS[name]: value for name, value in limits.items()}
+    if unknown := next((name for name in limits if name not in known), None):
+        raise UsageError(f"there is no limit `{unknown}`", hint=f"there are: {', '.join(known)}")
+    return {known[name]: value for name, value in limits.items()}
 
 
 def expiry(duration: str | None) -> dict[str, str]:
