@@ -27,6 +27,7 @@ E = TypeVar("E", bound=LabError)
 # How a call can end, in the order in which charts and tables show it.
 OUTCOMES = ("answered", "rate limited", "budget exceeded", "refused", "failed", "unreachable")
 
+NO_MODELS = "LLM Model List not loaded in"  # LiteLLM without a configuration file, before its first model: a 500
 STATUS = "`./lab status` shows what runs, `./lab up` starts the lab"
 UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _SECRETS = r"sk-[\w.…-]+|ltm_admin_\w+|sha256~[\w-]+|eyJ[\w.-]+"

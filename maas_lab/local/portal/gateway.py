@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import httpx
 
 from maas_lab.local.portal.refusals import Refused, unavailable
+from maas_lab.refusals import NO_MODELS
 
-NO_MODELS = "LLM Model List not loaded in"  # what LiteLLM says, with a 500, before its first model
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
