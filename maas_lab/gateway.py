@@ -12,13 +12,13 @@ import httpx
 from maas_lab import ledger, wait
 from maas_lab.errors import BadRequest, GatewayError, InvalidKey, UsageError
 from maas_lab.keys import ApiKey, key_hash
+from maas_lab.refusals import NO_MODELS
 from maas_lab.refusals import refusal as refusal
 from maas_lab.rest import Rest
 from maas_lab.rows import CatalogModel, KeyInfo, SpendRow
 
 # What LiteLLM takes for "no limit" where it is not null.
 _FREE = {"models": [], "duration": "-1"}
-_NO_MODELS = "LLM Model List not loaded in"  # LiteLLM without a configuration file, before its first model: a 500
 _LIMITS = ("max_budget", "budget_duration", "rpm_limit", "tpm_limit", "max_parallel_requests", "models")
 
 
@@ -79,7 +79,7 @@ class Gateway:
         try:
             return [CatalogModel.read(row) for row in self._rest.call("GET", "/model/info")["data"]]
         except GatewayError as error:
-            if _NO_MODELS in error.why:
+            if NO_MODELS in error.why:
                 return []
             raise
 

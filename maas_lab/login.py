@@ -11,10 +11,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
-from maas_lab.errors import InvalidRequest, LoginFailed, PortalError, SessionExpired, UsageError
+from maas_lab.errors import InvalidRequest, LoginFailed, SessionExpired, UsageError
 from maas_lab.keys import ApiKey
-from maas_lab.portal_refusals import plain, portal_unreachable
+from maas_lab.portal_refusals import portal_unreachable
 from maas_lab.portal_rest import USER_AGENT, PortalRest
+from maas_lab.refusals import plain
 from maas_lab.rest import is_loopback
 
 CALLBACK = "/api/auth/callback"
@@ -91,9 +92,9 @@ def _authorize(oauth: httpx.Client, asked: httpx.URL, user: str, password: str) 
                 hint = "check both; the lab's own users: `cat ~/.maas-lab/kube/users.json`"
                 raise LoginFailed(f"the cluster does not let `{user}` in", "name or password is wrong", hint)
     except httpx.TimeoutException as error:
-        raise _other_host(portal_unreachable(error, timed_out=True)) from error
+        raise portal_unreachable(error, timed_out=True, who="the OAuth server") from error
     except httpx.HTTPError as error:
-        raise _other_host(portal_unreachable(error)) from error
+        raise portal_unreachable(error, who="the OAuth server") from error
     location = urlsplit(answer.headers.get("location", ""))
     if not answer.is_redirect or not location.path.endswith(CALLBACK):
         why = "its OAuth server shows a page instead of asking for name and password"
@@ -114,9 +115,3 @@ def _code(told: dict[str, list[str]], state: str) -> str:
 
 def _told(told: dict[str, list[str]]) -> str:
     return (told.get("error_description") or told.get("error") or [""])[0]
-
-
-def _other_host(error: PortalError) -> PortalError:
-    """Say that it is the OAuth server that does not answer, not the portal."""
-    what = error.what.replace("the portal's", "the OAuth server's").replace("the portal ", "the OAuth server ")
-    return type(error)(what, error.why, error.hint)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import UTC, date, datetime
 from functools import cached_property
 from typing import Any
@@ -73,14 +74,10 @@ class Portal:
             PortalError: the portal or the OAuth server refused, failed, or did not answer.
         """
         chosen = {"transport": None, "timeout": 30.0, "verify": True, "patience": 75.0, **options}
-        door = PortalRest(url, None, **chosen)
         web = {name: chosen[name] for name in ("transport", "timeout", "verify")}
-        oauth = httpx.Client(trust_env=not is_loopback(door.url), **web)
-        try:
+        door = PortalRest(url, None, **chosen)
+        with closing(door), httpx.Client(trust_env=not is_loopback(door.url), **web) as oauth:
             token = login.log_in(door, user, password, oauth)
-        finally:
-            door.close()
-            oauth.close()
         return cls(url, token, **options)
 
     @property

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
-from maas_lab.errors import PortalError, UsageError
+from maas_lab.errors import PortalError
 from maas_lab.keys import ApiKey
 from maas_lab.portal_keys import key_table, limit_body
-from maas_lab.portal_refusals import plain
 from maas_lab.portal_rest import PortalRest
 from maas_lab.portal_rows import LIFETIME, LIMITS, MAXIMUMS, Account, PortalKey, Subscription, User, number
 from maas_lab.portal_users import user_id, users
+from maas_lab.refusals import plain
 from maas_lab.tables import Table
 
 _FEATURES = ("vision", "function_calling", "parallel_function_calling", "tool_choice")  # which the portal must be told
@@ -69,7 +69,7 @@ class Admin:
         found = user_id(self._rest, user)
         self._rest.write("PATCH", f"/admin/users/{found}/budget-limits", json=limit_body(limits))
         account = self.account(found)
-        return account if "max_budget" not in limits else _with_budget(account, limits["max_budget"])
+        return replace(account, max_budget=number(limits.get("max_budget", account.max_budget)))
 
     def cap_everyone(self, **limits: Any) -> int:
         """Change what each user may spend, as `cap_user`; return how many users that are.
@@ -101,8 +101,7 @@ class Admin:
 
     def key_rules(self) -> KeyRules:
         """Return the defaults and maximums of keys."""
-        told = self._rest.call("GET", "/admin/settings/api-key-defaults")
-        return _rules(told)
+        return _rules(self._rest.call("GET", "/admin/settings/api-key-defaults"))
 
     def set_key_maximums(self, **maximums: Any) -> KeyRules:
         """Change the maximums of keys: `max_budget`, `rpm_limit`, `tpm_limit`, `expiration_days`; None lifts one."""
@@ -190,12 +189,11 @@ class Admin:
         self._rest.write("POST", "/models/sync", json={})
 
     def _set_rules(self, part: str, known: dict[str, str], changes: dict[str, Any]) -> KeyRules:
-        if unknown := next((name for name in changes if name not in known), None):
-            raise UsageError(f"there is no limit `{unknown}`", hint=f"there are: {', '.join(known)}")
+        changed = limit_body(changes, known)
         # A PUT replaces everything.
         told = self._rest.call("GET", "/admin/settings/api-key-defaults")
         rules = {name: dict(told.get(name) or {}) for name in ("defaults", "maximums")}
-        rules[part] |= {known[name]: value for name, value in changes.items()}
+        rules[part] |= changed
         kept = {name: {key: one for key, one in rule.items() if one is not None} for name, rule in rules.items()}
         return _rules(self._rest.write("PUT", "/admin/settings/api-key-defaults", json=kept))
 
@@ -207,10 +205,6 @@ class Admin:
         if done["failed"]:
             why = "\n".join(plain(one.get("error")) for one in done["errors"])
             raise PortalError(f"{done['failed']} subscriptions are as they were", why, "portal.admin.requests()")
-
-
-def _with_budget(account: Account, budget: float | None) -> Account:
-    return Account(**{**vars(account), "max_budget": None if budget is None else float(budget)})
 
 
 def _rules(told: dict[str, Any]) -> KeyRules:

@@ -12,9 +12,9 @@ from maas_lab.errors import AlreadyExists, InvalidRequest, NoSuchEntry, UsageErr
 from maas_lab.keys import ApiKey
 from maas_lab.portal_rest import PortalRest
 from maas_lab.portal_rows import LIMITS, PortalKey
+from maas_lab.refusals import UUID
 from maas_lab.tables import Table
 
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -146,15 +146,15 @@ def key_table(rows: Iterable[dict[str, Any]]) -> Table[PortalKey]:
     return Table(PortalKey, sorted(found, key=lambda row: row.created_at or first, reverse=True))
 
 
-def limit_body(limits: dict[str, Any]) -> dict[str, Any]:
+def limit_body(limits: dict[str, Any], known: dict[str, str] = LIMITS) -> dict[str, Any]:
     """Return limits under the portal's names.
 
     Raises:
         UsageError: there is no such limit.
     """
-    if unknown := next((name for name in limits if name not in LIMITS), None):
-        raise UsageError(f"there is no limit `{unknown}`", hint=f"there are: {', '.join(LIMITS)}")
-    return {LIMITS[name]: value for name, value in limits.items()}
+    if unknown := next((name for name in limits if name not in known), None):
+        raise UsageError(f"there is no limit `{unknown}`", hint=f"there are: {', '.join(known)}")
+    return {known[name]: value for name, value in limits.items()}
 
 
 def expiry(duration: str | None) -> dict[str, str]:
@@ -190,4 +190,4 @@ def _fits(row: PortalKey, wanted: ApiKey | str) -> bool:
     if isinstance(wanted, ApiKey):
         begins = bool(row.prefix) and wanted.reveal().startswith(row.prefix)
         return begins and wanted.name in ("", row.name)
-    return row.id == wanted if _UUID.fullmatch(wanted) else row.name == wanted
+    return row.id == wanted if re.fullmatch(UUID, wanted) else row.name == wanted

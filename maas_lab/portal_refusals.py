@@ -24,11 +24,9 @@ from maas_lab.errors import (
     RoleMissing,
     SessionExpired,
 )
+from maas_lab.refusals import STATUS, plain, retry_after, unanswered
 
 LOG_IN = "log in again: `portal = Portal.login(url, user, password)`"
-_STATUS = "`./lab status` shows what runs, `./lab up` starts the lab"
-_UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-_SECRETS_AND_IDS = re.compile(rf"sk-[\w.…-]+|ltm_admin_\w+|sha256~[\w-]+|eyJ[\w.-]+|{_UUID}|[0-9a-f]{{32,}}")
 _WORDLESS = "[object Object]"  # what LiteMaaS makes of its own error objects on some paths
 _BEHIND = (502, 503, 504)
 
@@ -64,9 +62,7 @@ def portal_refusal(status: int, body: str | bytes | Mapping[str, Any], headers: 
         The error, to be raised by the caller; `what` and `why` are the same in every run.
     """
     lower = {name.lower(): value for name, value in headers.items()}
-    wait = lower.get("retry-after", "")
-    after = float(wait) if re.fullmatch(r"\d+(\.\d+)?", wait) else None
-    error = _error(body)
+    error, after = _error(body), retry_after(lower)
     if error is None:
         return _foreign(_Answer(status, "", "", {}, after), lower.get("content-type", ""))
     details = error.get("details")
@@ -79,25 +75,15 @@ def portal_refusal(status: int, body: str | bytes | Mapping[str, Any], headers: 
     return answer.to(PortalError, f"the portal failed (HTTP {status})", told, hint)
 
 
-def portal_unreachable(cause: object, timed_out: bool = False) -> PortalUnreachable:
+def portal_unreachable(cause: object, timed_out: bool = False, who: str = "the portal") -> PortalUnreachable:
     """Return the error for a call that got no answer at all.
 
     Args:
         cause: what the HTTP client said.
-        timed_out: the portal was too slow; otherwise the connection failed.
+        timed_out: it was too slow; otherwise the connection failed.
+        who: did not answer.
     """
-    if timed_out:
-        return PortalUnreachable("the portal did not answer in time", "it is busy, or it hangs", _STATUS)
-    why = re.sub(r"^\[[^]]*\]\s*", "", plain(cause)) or "the connection failed"
-    hint = _STATUS
-    if "CERTIFICATE_VERIFY_FAILED" in str(cause):
-        hint = "set SSL_CERT_FILE to the file with your cluster's certificate authority"
-    return PortalUnreachable("nothing answers at the portal's address", why, hint)
-
-
-def plain(message: object) -> str:
-    """Take ids, keys and tokens off a message, and all but its first line."""
-    return _SECRETS_AND_IDS.sub("…", str(message or "").split("\n")[0])[:300].strip()
+    return unanswered(PortalUnreachable, who, cause, STATUS if timed_out else "")
 
 
 def _error(body: str | bytes | Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -187,7 +173,7 @@ def _request(answer: _Answer) -> PortalError | None:
 
 def _foreign(answer: _Answer, content: str) -> PortalError:
     if answer.status in _BEHIND:
-        return answer.to(PortalUnreachable, "no portal runs behind this address", f"HTTP {answer.status}", _STATUS)
+        return answer.to(PortalUnreachable, "no portal runs behind this address", f"HTTP {answer.status}", STATUS)
     if busy := _busy(answer):
         return busy
     make = "a web page" if content.startswith("text/html") else "not JSON"

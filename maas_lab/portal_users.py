@@ -7,9 +7,8 @@ import re
 from maas_lab.errors import NoSuchEntry
 from maas_lab.portal_rest import PortalRest
 from maas_lab.portal_rows import SYSTEM_USER, User
+from maas_lab.refusals import UUID
 from maas_lab.tables import Table
-
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def users(rest: PortalRest) -> Table[User]:
@@ -26,7 +25,7 @@ def user_id(rest: PortalRest, user: User | str) -> str:
     """
     if isinstance(user, User):
         return user.id
-    if _UUID.fullmatch(user):
+    if re.fullmatch(UUID, user):
         return user
     if found := next((one for one in users(rest) if user in (one.name, one.email)), None):
         return found.id

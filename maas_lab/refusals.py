@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from maas_lab.errors import (
     BadRequest,
@@ -17,15 +17,21 @@ from maas_lab.errors import (
     GatewayError,
     GatewayUnreachable,
     InvalidKey,
+    LabError,
     ModelNotAllowed,
     RateLimited,
 )
 
+E = TypeVar("E", bound=LabError)
+
 # How a call can end, in the order in which charts and tables show it.
 OUTCOMES = ("answered", "rate limited", "budget exceeded", "refused", "failed", "unreachable")
 
-_UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-_SECRETS_AND_IDS = re.compile(rf"sk-[\w.…-]+|chatcmpl-\w+|{_UUID}|[0-9a-f]{{32,}}")
+NO_MODELS = "LLM Model List not loaded in"  # LiteLLM without a configuration file, before its first model: a 500
+STATUS = "`./lab status` shows what runs, `./lab up` starts the lab"
+UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_SECRETS = r"sk-[\w.…-]+|ltm_admin_\w+|sha256~[\w-]+|eyJ[\w.-]+"
+_SECRETS_AND_IDS = re.compile(rf"{_SECRETS}|chatcmpl-\w+|{UUID}|[0-9a-f]{{32,}}")
 _TOO_LONG = re.compile(r"exceed.*context|context.*(length|window|exceed)|maximum context", re.IGNORECASE)
 _OWNERS = {"user": "the user of this key", "team": "the team of this key"}
 _UNITS = {"requests": "request", "tokens": "token", "max_parallel_requests": "call"}
@@ -42,8 +48,7 @@ class _Answer(NamedTuple):
 
     def to(self, kind: type[GatewayError], what: str, why: str = "", hint: str = "") -> GatewayError:
         """Make the typed error."""
-        wait = self.headers.get("retry-after", "")
-        after = float(wait) if re.fullmatch(r"\d+(\.\d+)?", wait) else None
+        after = retry_after(self.headers)
         return kind(what, why, hint, status=self.status, type=self.type or None, retry_after=after)
 
 
@@ -77,14 +82,37 @@ def unreachable(cause: object, timed_out: bool = False) -> GatewayUnreachable:
         cause: what the HTTP client said.
         timed_out: the gateway was too slow; otherwise the connection failed.
     """
-    if timed_out:
-        hint = "ask for fewer tokens or with fewer calls at once; `./lab status` shows what runs"
-        return GatewayUnreachable("the gateway did not answer in time", "it is busy, or it hangs", hint)
-    why = re.sub(r"^\[[^]]*\]\s*", "", _plain(cause)) or "the connection failed"
-    hint = "`./lab status` shows what runs, `./lab up` starts the lab"
+    slow = "ask for fewer tokens or with fewer calls at once; `./lab status` shows what runs"
+    return unanswered(GatewayUnreachable, "the gateway", cause, slow if timed_out else "")
+
+
+def unanswered(kind: type[E], who: str, cause: object, slow: str) -> E:
+    """Return the error for a call to any service that got no answer at all.
+
+    Args:
+        kind: of the error.
+        who: did not answer.
+        cause: what the HTTP client said.
+        slow: what to do about a service that is too slow; empty when the connection failed.
+    """
+    if slow:
+        return kind(f"{who} did not answer in time", "it is busy, or it hangs", slow)
+    why = re.sub(r"^\[[^]]*\]\s*", "", plain(cause)) or "the connection failed"
+    hint = STATUS
     if "CERTIFICATE_VERIFY_FAILED" in str(cause):
         hint = "set SSL_CERT_FILE to the file with your cluster's certificate authority"
-    return GatewayUnreachable("nothing answers at the gateway's address", why, hint)
+    return kind(f"nothing answers at {who}'s address", why, hint)
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds that an answer asks to wait, None when it does not say; names are in small letters."""
+    wait = headers.get("retry-after", "")
+    return float(wait) if re.fullmatch(r"\d+(\.\d+)?", wait) else None
+
+
+def plain(message: object) -> str:
+    """Take ids, keys and tokens off a message, and all but its first line."""
+    return _SECRETS_AND_IDS.sub("…", str(message or "").split("\n")[0])[:300].strip()
 
 
 def outcome(error: GatewayError) -> str:
@@ -113,11 +141,10 @@ def _error(body: str | bytes | Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def _plain(message: object) -> str:
-    """Take the packaging, ids and secrets off a message."""
+    """Take LiteLLM's packaging off a message, too."""
     text = str(message or "").split(" Received Model Group=")[0].split("\n")[0]
     text = re.sub(r"^(\d{3}: )?\{'error': [\"'](.*)[\"']\}$", r"\2", text)
-    text = re.sub(r"^litellm\.\w+: (\w+: )?(\w+Exception - )?", "", text)
-    return _SECRETS_AND_IDS.sub("…", text)[:300].strip()
+    return plain(re.sub(r"^litellm\.\w+: (\w+: )?(\w+Exception - )?", "", text))
 
 
 def _budget(answer: _Answer) -> GatewayError | None:

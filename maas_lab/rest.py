@@ -1,18 +1,22 @@
-"""JSON over HTTP with typed errors: what the gateway's admin calls stand on."""
+"""JSON over HTTP with typed errors: what the calls of gateway and portal stand on."""
 
 from __future__ import annotations
 
 import ipaddress
 import itertools
 import json
-from collections.abc import Mapping
+import ssl
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import httpx
 
 from maas_lab import wait
-from maas_lab.errors import UsageError
+from maas_lab.errors import LabError, UsageError
 from maas_lab.refusals import refusal, unreachable
+
+Read = Callable[[int, int], tuple[list[dict[str, Any]], int, int]]
 
 
 def is_loopback(url: str | httpx.URL) -> bool:
@@ -24,11 +28,105 @@ def is_loopback(url: str | httpx.URL) -> bool:
         return False
 
 
-class Rest:
-    """A base address and headers, and calls that return parsed JSON or raise typed errors.
+class Service:
+    """A service's address and headers, and calls that return its answers or raise its own typed errors.
 
     Args:
         url: base address, `http://` or `https://`.
+        headers: sent with every call.
+        transport: stands in for the network in tests (`httpx.MockTransport`).
+        timeout: seconds to wait for an answer.
+        verify: which certificate authorities to trust, as httpx takes it.
+    """
+
+    refusal: Callable[..., LabError]
+    unreachable: Callable[..., LabError]
+
+    def __init__(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        transport: httpx.BaseTransport | None,
+        timeout: float,
+        verify: ssl.SSLContext | bool = True,
+    ) -> None:
+        self.url = url
+        options = {"transport": transport, "timeout": timeout, "verify": verify, "trust_env": not is_loopback(url)}
+        self._http = httpx.Client(base_url=url, headers=dict(headers), **options)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def once(self, method: str, path: str, **content: Any) -> httpx.Response:
+        """Call and return the answer as it came, if it is a success or leads elsewhere.
+
+        Args:
+            method: `GET`, `POST` and so on.
+            path: below the base address.
+            content: `params`, `json` or `headers`, as httpx takes them.
+
+        Raises:
+            LabError: the service refused, failed, or did not answer; its own subclass says which.
+        """
+        try:
+            answer = self._http.request(method, path, **content)
+        except httpx.TimeoutException as error:
+            raise self.unreachable(error, timed_out=True) from error
+        except httpx.HTTPError as error:
+            raise self.unreachable(error) from error
+        if not (answer.is_success or answer.is_redirect):
+            raise self.refusal(answer.status_code, answer.content, answer.headers)
+        return answer
+
+    def parsed(self, answer: httpx.Response) -> Any:
+        """Return the JSON of an answer.
+
+        Raises:
+            LabError: it has none, so another program stands in front of the service.
+        """
+        with suppress(ValueError):
+            if answer.is_success:
+                return json.loads(answer.content)
+        raise self.refusal(answer.status_code, answer.content, answer.headers)
+
+    def collect(self, path: str, identity: str, sizes: Iterable[int], read: Read) -> list[dict[str, Any]]:
+        """Read all pages of a listing that may change meanwhile.
+
+        Offset paging over rows that tie in the sort order, or that move while pages are read, can skip some.
+        So rows are collected by identity, and read again until none is missing.
+
+        Args:
+            path: of the listing.
+            identity: the member that tells one row from another.
+            sizes: rows per page, in turn: other page borders show rows that tie.
+            read: takes a page's number and size; returns its rows, the count of all rows, and the last page's number.
+
+        Raises:
+            LabError: as `once`.
+            TookTooLong: the count was not reached in 30 s.
+        """
+        found: dict[str, dict[str, Any]] = {}
+        turns = itertools.cycle(sizes)
+
+        def complete() -> bool:
+            size = next(turns)
+            for page in itertools.count(1):
+                rows, total, last = read(page, size)
+                found.update((row[identity], row) for row in rows)
+                if page >= last:
+                    return len(found) >= total
+            return False
+
+        wait.until(complete, what=f"a complete listing of {path}", timeout=30)
+        return list(found.values())
+
+
+class Rest(Service):
+    """The gateway's address and headers, and calls that return parsed JSON or raise a `GatewayError`.
+
+    Args:
+        url: base address, `http://` or `https://`, with or without `/v1`.
         headers: sent with every call.
         transport: stands in for the network in tests (`httpx.MockTransport`).
         timeout: seconds to wait for an answer.
@@ -37,54 +135,22 @@ class Rest:
         UsageError: the address is not one.
     """
 
+    refusal, unreachable = staticmethod(refusal), staticmethod(unreachable)
+
     def __init__(
         self, url: str, headers: Mapping[str, str], transport: httpx.BaseTransport | None, timeout: float
     ) -> None:
-        self.url = _address(url)
-        self._http = httpx.Client(
-            base_url=self.url,
-            headers=dict(headers),
-            transport=transport,
-            timeout=timeout,
-            trust_env=not is_loopback(self.url),
-        )
+        found = address(url, "a gateway", "https://host").removesuffix("/v1")
+        super().__init__(found, headers, transport, timeout)
 
-    def close(self) -> None:
-        """Close the connections."""
-        self._http.close()
-
-    def call(self, method: str, path: str, headers: Mapping[str, str] | None = None, **content: Any) -> Any:
-        """Call and return the parsed answer.
-
-        Args:
-            method: `GET`, `POST` and so on.
-            path: below the base address.
-            headers: for this call, over those of every call.
-            content: `params` or `json`, as httpx takes them.
-
-        Raises:
-            GatewayError: the gateway refused, failed, or did not answer; its subclass says which.
-        """
-        try:
-            answer = self._http.request(method, path, headers=headers, **content)
-        except httpx.TimeoutException as error:
-            raise unreachable(error, timed_out=True) from error
-        except httpx.HTTPError as error:
-            raise unreachable(error) from error
-        if not answer.is_success:
-            raise refusal(answer.status_code, answer.content, answer.headers)
-        try:
-            return json.loads(answer.content)
-        except ValueError as error:
-            raise refusal(answer.status_code, answer.content, answer.headers) from error
+    def call(self, method: str, path: str, **content: Any) -> Any:
+        """Call and return the parsed answer; otherwise as `once`."""
+        return self.parsed(self.once(method, path, **content))
 
     def every_row(
         self, path: str, params: Mapping[str, Any], *, rows: str, total: str, size: str, identity: str
     ) -> list[dict]:
-        """Read all pages of a listing that may change meanwhile.
-
-        Offset paging over rows that tie in the sort order, or that move while pages are read, can skip some.
-        So rows are collected by identity, and read again with other page borders, until none is missing.
+        """Read all pages of a listing, as `collect`.
 
         Args:
             path: of the listing.
@@ -93,33 +159,31 @@ class Rest:
             total: the answer's member with the count of all rows.
             size: the parameter for the rows per page.
             identity: the member that tells one row from another.
-
-        Raises:
-            GatewayError: as `call`.
-            TookTooLong: the count was not reached in 30 s.
         """
-        found: dict[str, dict] = {}
-        sizes = itertools.cycle((100, 97, 89))
 
-        def complete() -> bool:
-            per_page = next(sizes)
-            for page in itertools.count(1):
-                answer = self.call("GET", path, params={**params, "page": page, size: per_page})
-                found.update((row[identity], row) for row in answer[rows])
-                if page >= answer["total_pages"]:
-                    return len(found) >= answer[total]
-            return False
+        def read(page: int, per_page: int) -> tuple[list[dict[str, Any]], int, int]:
+            answer = self.call("GET", path, params={**params, "page": page, size: per_page})
+            return answer[rows], answer[total], answer["total_pages"]
 
-        wait.until(complete, what=f"a complete listing of {path}", timeout=30)
-        return list(found.values())
+        return self.collect(path, identity, (100, 97, 89), read)
 
 
-def _address(url: str) -> str:
-    hint = "it looks like https://host"
+def address(url: str, whose: str, example: str) -> str:
+    """Return the address of a service without a password, a query, or a slash at its end.
+
+    Args:
+        url: as somebody wrote it.
+        whose: what it should be the address of.
+        example: what such an address looks like.
+
+    Raises:
+        UsageError: it is not an address.
+    """
+    what, hint = f"this is not the address of {whose}", f"it looks like {example}"
     try:
         parsed = httpx.URL(url)
     except (httpx.InvalidURL, TypeError) as error:
-        raise UsageError("this is not the address of a gateway", str(error), hint) from error
+        raise UsageError(what, str(error), hint) from error
     if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise UsageError(f"`{url}` is not the address of a gateway", hint=hint)
-    return str(parsed.copy_with(userinfo=b"")).rstrip("/").removesuffix("/v1")
+        raise UsageError(what, f"`{url}`", hint)
+    return str(parsed.copy_with(userinfo=b"", fragment=None, query=None)).rstrip("/")

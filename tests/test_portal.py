@@ -32,7 +32,7 @@ from maas_lab.portal_refusals import portal_refusal
 CAPTURES = Path(__file__).parent / "captures" / "litemaas"
 URL = "http://portal.test"
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJ1c2VySWQiOiIxIn0.c2lnbmF0dXJl"
-SECRET = "sk-LGEcabcdefghijklmnop-Zjbg"
+SECRET = "sk-LGEc-not-a-real-key-Zjbg"  # it begins as the recorded one does
 GRANITE = "granite-3.1-8b-instruct"
 LAB_KEY = "c11723ca-524f-46d7-b513-451792add3b9"
 DAY = date(2026, 11, 22)
@@ -304,8 +304,8 @@ def test_an_application_shows_no_key(show):
         }
     )
     app = lab.create_application("lab-app", [GRANITE])
-    assert "mnop" not in show(app)
-    assert "mnop" not in show(copy.deepcopy(app))
+    assert "not-a-real" not in show(app)
+    assert "not-a-real" not in show(copy.deepcopy(app))
     with pytest.raises(UsageError, match="not written to a file"):
         pickle.dumps(app)
 
@@ -366,11 +366,11 @@ def test_one_key_is_found_in_the_list_because_its_own_path_always_fails():
     assert refused("GET_api_key_by_id_500").what == "the portal failed (HTTP 500)"
 
 
-@pytest.mark.parametrize("key", ["nobody", ApiKey("sk-0000abcdefghijkl"), "00000000-0000-0000-0000-000000000009"])
+@pytest.mark.parametrize("key", ["nobody", ApiKey("sk-0000-not-a-real-key"), "00000000-0000-0000-0000-000000000009"])
 def test_a_key_of_somebody_else_is_not_found(key):
     with pytest.raises(NoSuchEntry) as refusal:
         portal({"GET /api-keys": "GET_api_keys"})[0].reveal_key(key)
-    assert "abcdefgh" not in str(refusal.value)
+    assert "not-a-real" not in str(refusal.value)
 
 
 def test_two_keys_of_one_name_must_be_told_apart():
@@ -384,7 +384,7 @@ def test_two_keys_of_one_name_must_be_told_apart():
 
 
 def test_a_key_can_be_shown_again_and_rotated():
-    fresh = {"id": LAB_KEY, "key": "sk-ROTAabcdefghijklmnop-wxyz", "rotatedAt": "2026-11-23T15:00:00.000Z"}
+    fresh = {"id": LAB_KEY, "key": "sk-not-a-real-rotated-key", "rotatedAt": "2026-11-23T15:00:00.000Z"}
     lab, recorded = portal(
         {
             "GET /api-keys": "GET_api_keys",
@@ -937,7 +937,7 @@ def test_a_restricted_model_is_registered_and_deleted():
 
 def test_an_administrators_key_only_reads_because_what_it_makes_has_no_owner():
     assert capture("POST_admin_user_api_key_with_admin_key_500")["status"] == 500  # and the key lives
-    lab, recorded = portal(USERS, token="ltm_admin_0123456789")
+    lab, recorded = portal(USERS, token="ltm_admin_not-a-real-key")
     assert len(lab.admin.users()) == 4
     with pytest.raises(UsageError, match="only reads"):
         lab.create_key("x", [GRANITE])

@@ -24,15 +24,14 @@ from maas_lab.local.images import Catalogue, Container, Image, Program
 from maas_lab.local.network.ports import Ports
 from maas_lab.local.postgres import Login
 from maas_lab.local.programs import catalogue, litellm, llamacpp, portal, postgres, vllm
+from tests.made_up import MASTER_KEY, MODEL_KEY, PASSWORD, SALT_KEY
 
 MANIFESTS = Path(__file__).parents[1] / "manifests"
 CHECK = "/usr/libexec/check-container"
-PASSWORD = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
-MASTER_KEY, MODEL_KEY = "sk-test-master-1f2e3d4c", "sk-test-model-5b6a7988"
 DATABASE = {"POSTGRESQL_USER": "admin_1", "POSTGRESQL_PASSWORD": PASSWORD, "POSTGRESQL_DATABASE": "litemaas_db"}
 GATEWAY = {
     "LITELLM_MASTER_KEY": MASTER_KEY,
-    "LITELLM_SALT_KEY": "sk-test-salt",
+    "LITELLM_SALT_KEY": SALT_KEY,
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",
     "STORE_MODEL_IN_DB": "True",
     "PROXY_BATCH_WRITE_AT": "60",

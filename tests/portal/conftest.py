@@ -25,11 +25,11 @@ from maas_lab.local.network.ports import Ports
 from maas_lab.local.postgres import Login
 from maas_lab.local.programs import catalogue, litellm, llamacpp, portal, postgres
 from maas_lab.local.runtime import Runtime
+from tests.made_up import MASTER_KEY, MODEL_KEY, PASSWORD, SALT_KEY
 
 ROOT = Path(__file__).parents[2]
-PASSWORD, MASTER_KEY, MODEL_KEY = "0f1e2d3c4b5a6978", "sk-test-master-1f2e3d4c", "sk-test-model-5b6a7988"
-JWT_SECRET = "4f5e6d7c8b9a" * 4
-ADMIN_KEY = "ltm_admin_0123456789abcdef"
+JWT_SECRET = "not-a-real-secret" * 3
+ADMIN_KEY = "ltm_admin_not-a-real-key"
 CROWD = [f"learner{number:02}" for number in range(50)]
 USERS = {
     "alice": ("Alice, a consumer", "litemaas-users"),
@@ -233,7 +233,7 @@ def lab(runtime: Runtime, definitions: Path, tmp_path_factory: pytest.TempPathFa
         database = pod(postgres.REFERENCE, "postgres", names, str(postgres.MOUNT)).start()
         gateway_env = {
             "LITELLM_MASTER_KEY": MASTER_KEY,
-            "LITELLM_SALT_KEY": "sk-test-salt",
+            "LITELLM_SALT_KEY": SALT_KEY,
             "LITELLM_LOCAL_MODEL_COST_MAP": "True",
             "STORE_MODEL_IN_DB": "True",
             "PROXY_BATCH_WRITE_AT": "1",

@@ -14,6 +14,9 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
+from maas_lab.errors import UsageError
+from maas_lab.local.portal.configuration import Configuration
+
 TODAY = datetime.now(UTC).date().isoformat()
 SQL, HTML = "x'; drop table users; --", "<img src=x onerror=alert(1)>"
 
@@ -56,7 +59,7 @@ def forged(lab, jwt_secret: str) -> dict[str, str]:
         "a cluster's token": "sha256~abcdef",
         "a short admin key": "ltm_admin_",
         "an admin key without prefix": "without-prefix",
-        "a guessed admin key": "ltm_admin_fedcba9876543210",
+        "a guessed admin key": "ltm_admin_not-the-real-key",
     }
 
 
@@ -426,3 +429,19 @@ def test_too_many_questions(lab, carol, refusal, restart):
         assert codes == {200, 429}
     finally:
         restart(lab, ADMIN_ANALYTICS_RATE_LIMIT="1000", ADMIN_EXPORT_RATE_LIMIT="1000", RATE_LIMIT_MAX="0")
+
+
+@pytest.mark.parametrize("name", ["JWT_EXPIRES_IN", "RATE_LIMIT_TIME_WINDOW", "RATE_LIMIT_MAX"])
+def test_a_variable_that_is_wrong_is_named(lab, name):
+    with pytest.raises(UsageError, match=name) as refusal:
+        Configuration.read(lab.pods["portal"].env | {name: "soon"})
+    assert name in refusal.value.hint
+
+
+def test_a_gateway_that_refuses_the_portal_is_no_fault_of_the_portals(lab, carol, refusal, restart):
+    right = lab.pods["portal"].env["LITELLM_MASTER_KEY"]
+    restart(lab, LITELLM_MASTER_KEY="sk-not-the-master-key")
+    try:
+        assert refusal(carol.get("/api/v1/models/new"), 502) == "The gateway refused to list its models"
+    finally:
+        restart(lab, LITELLM_MASTER_KEY=right)

@@ -88,7 +88,12 @@ def test_a_key_from_subscription_to_spend(lab, alice, make_key, refusal, carol):
     budget = alice.get("/api/v1/usage/budget").json()
     assert budget["maxBudget"] == 100
     assert budget["currentSpend"] == pytest.approx(before["currentSpend"] + cost)
-    own = alice.post("/api/v1/usage/analytics", json=DAYS | {"apiKeyIds": [key["id"]]}).json()
+
+    def told_by_day() -> dict | bool:  # the gateway writes a key's spend first, and then the day's
+        told = alice.post("/api/v1/usage/analytics", json=DAYS | {"apiKeyIds": [key["id"]]}).json()
+        return told["totalRequests"] > 0 and told
+
+    own = wait.until(told_by_day, what="the day's usage", timeout=20)
     tokens = {name: used[f"{name}_tokens"] for name in ("total", "prompt", "completion")}
     assert (own["totalRequests"], own["totalTokens"]) == (1, tokens)
     assert own["totalCost"]["byModel"] == {"tiny": pytest.approx(cost)}

@@ -24,6 +24,7 @@ from maas_lab.errors import (
     SessionExpired,
 )
 from maas_lab.portal import Portal
+from tests.made_up import MODEL_KEY
 
 TODAY = datetime.now(UTC).date()
 WEEK = TODAY - timedelta(days=6)
@@ -238,7 +239,7 @@ def test_usage_is_seen_by_those_who_may(user, tiny, call):
 
 def test_models_come_and_go(user, lab):
     carol = user("carol")
-    model = {"served": "tiny", "api_base": f"{lab.pods['model'].url}/v1", "api_key": "sk-test-model-5b6a7988"}
+    model = {"served": "tiny", "api_base": f"{lab.pods['model'].url}/v1", "api_key": MODEL_KEY}
     carol.admin.register_model("passing", **model, input_cost=0.5, output_cost=1, context=512, restricted=True)
     try:
         with pytest.raises(AlreadyExists):

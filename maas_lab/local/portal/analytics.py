@@ -160,9 +160,9 @@ def report(books: Books, before: Books, first: str, last: str) -> dict[str, Any]
         before: the books of the span of the same length before it, for the trends.
     """
     whole, models = books.total(), books.by(books.model)
-    users = books.by(lambda row: books.owner(row).user)
+    users, people = books.by(lambda row: books.owner(row).user), books.people()
     by_model = [_model(books, name, one) for name, one in models.items()]
-    by_user = [_user(books.people()[name], one) for name, one in users.items()]
+    by_user = [_user(people[name], one) for name, one in users.items()]
     keys = key_rows(books)
     return {
         "period": {"startDate": first, "endDate": last},

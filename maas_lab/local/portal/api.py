@@ -206,11 +206,9 @@ def _response(answer: Answer, headers: Mapping[str, str]) -> Response:
     more = {**headers, **answer.headers}
     if isinstance(answer.body, str):
         return Response(answer.body, answer.status, more)
-    return (
-        Response(status_code=answer.status, headers=more)
-        if answer.body is None
-        else _json(answer.body, answer.status, more)
-    )
+    if answer.body is None:
+        return Response(status_code=answer.status, headers=more)
+    return _json(answer.body, answer.status, more)
 
 
 def _json(body: Any, status: int, headers: Mapping[str, str]) -> Response:

@@ -11,8 +11,8 @@ from typing import Any
 from maas_lab.local.portal import fields
 from maas_lab.local.portal.calls import PUBLIC, Call, Rule, now, page, stamp
 from maas_lab.local.portal.database import Database, Row
-from maas_lab.local.portal.gateway import GatewayAdmin, GatewayRefused
-from maas_lab.local.portal.refusals import Refused, not_found
+from maas_lab.local.portal.gateway import GatewayAdmin, answer_of
+from maas_lab.local.portal.refusals import Refused, there
 
 FRESH_S = 5.0
 ABILITIES = ("vision", "function_calling", "parallel_function_calling", "tool_choice")
@@ -69,9 +69,7 @@ class Catalog:
         if found is None:
             await self.read()
             found = await self._database.row(query, name)
-        if found is None:
-            raise not_found("Model")
-        return found
+        return there(found, "Model")
 
     async def sync(self, call: Call) -> dict[str, Any]:
         """Read the gateway's models now."""
@@ -81,10 +79,10 @@ class Catalog:
         """Make the catalog what the gateway offers, and tell what has changed.
 
         Raises:
-            Refused: 503, gateway or database do not answer.
+            Refused: 502, the gateway does not tell them; 503, gateway or database do not answer.
         """
         async with self._turn:
-            offers = _offers(await self._gateway.models())
+            offers = _offers(await answer_of(self._gateway.models(), "list its models"))
             new = 0
             async with self._database.transaction() as connection:
                 for name, rows in offers.items():
@@ -99,7 +97,7 @@ class Catalog:
         """Read the gateway's models if it answers; what is known already is told if not."""
         try:
             await self.read()
-        except (Refused, GatewayRefused) as error:
+        except Refused as error:
             log.warning("the catalog could not be read anew: %s", error)
 
 
@@ -162,8 +160,8 @@ def model_fields(given: Mapping[str, Any]) -> dict[str, Any]:
     """
     body = fields.Fields(given)
     read = {
-        "model_name": body.take("model_name", model_name, needed=True),
-        "backend_model_name": body.take("backend_model_name", model_name, needed=True),
+        "model_name": body.take("model_name", fields.name, needed=True),
+        "backend_model_name": body.take("backend_model_name", fields.name, needed=True),
         "api_base": body.take("api_base", fields.text, needed=True),
         "api_key": body.take("api_key", fields.text, "none"),
         "description": body.take("description", fields.text, ""),
@@ -176,8 +174,3 @@ def model_fields(given: Mapping[str, Any]) -> dict[str, Any]:
     read["info"] = {f"supports_{one}": body.take(f"supports_{one}", fields.flag, False) for one in ABILITIES}
     body.end()
     return read
-
-
-def model_name(field: str, value: Any) -> str:
-    """Read a model's name."""
-    return fields.name(field, value)

@@ -86,7 +86,7 @@ class Configuration:
             gateway=env["LITELLM_API_URL"].rstrip("/"),
             gateway_key=env["LITELLM_MASTER_KEY"],
             secret=env["JWT_SECRET"],
-            session_s=_span(env.get("JWT_EXPIRES_IN") or "24h"),
+            session_s=_span(env, "JWT_EXPIRES_IN", "24h"),
             client_id=env["OAUTH_CLIENT_ID"],
             client_secret=env.get("OAUTH_CLIENT_SECRET", ""),
             issuer=env["OAUTH_ISSUER"].rstrip("/"),
@@ -99,7 +99,7 @@ class Configuration:
             analytics_limit=_number(env, "ADMIN_ANALYTICS_RATE_LIMIT", 10),
             export_limit=_number(env, "ADMIN_EXPORT_RATE_LIMIT", 5),
             rate_limit=_number(env, "RATE_LIMIT_MAX", 0),
-            rate_window_s=_span(env.get("RATE_LIMIT_TIME_WINDOW") or "1m"),
+            rate_window_s=_span(env, "RATE_LIMIT_TIME_WINDOW", "1m"),
         )
 
 
@@ -110,11 +110,13 @@ def _number(env: Mapping[str, str], name: str, default: int) -> int:
     return int(text)
 
 
-def _span(text: str) -> int:
+def _span(env: Mapping[str, str], name: str, default: str) -> int:
     """Return the seconds of a span such as `24h`."""
+    text = env.get(name) or default
     found = re.fullmatch(r"([1-9][0-9]{0,6})([smhd])", text)
     if found is None:
-        raise UsageError(f"{text!r} is no span of time", "such as 30m, 24h or 7d", "correct JWT_EXPIRES_IN")
+        hint = f"correct {name} in the backend's `env`"
+        raise UsageError(f"{name} is {text!r}", "it takes a span of time such as 30m, 24h or 7d", hint)
     return int(found[1]) * SECONDS[found[2]]
 
 

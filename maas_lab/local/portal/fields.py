@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from maas_lab.local.portal.refusals import Refused, invalid, not_found
+from maas_lab.local.portal.refusals import invalid, not_found
 
 LONGEST_NAME, LONGEST_TEXT, MOST_ITEMS = 100, 500, 200
 LARGEST = 1_000_000_000_000
@@ -44,9 +44,13 @@ class Fields:
             return default
         return read(name, value)
 
-    def given(self, *names: str) -> set[str]:
-        """Return which of these fields are there, null or not."""
-        return {name for name in names if name in self._left}
+    def given(self, readers: Mapping[str, Reader]) -> dict[str, Any]:
+        """Return those of these fields that are there; null is None.
+
+        Raises:
+            Refused: 400, a value is wrong.
+        """
+        return {name: self.take(name, read) for name, read in readers.items() if name in self._left}
 
     def end(self) -> None:
         """Refuse fields that this request does not have.
@@ -204,15 +208,3 @@ def identifier(what: str, value: str) -> UUID:
         return UUID(str(value))
     except ValueError:
         raise not_found(what) from None
-
-
-def identifiers(what: str, values: Iterable[str]) -> tuple[list[UUID], list[str]]:
-    """Return which texts are ids, and which are not."""
-    good: list[UUID] = []
-    bad: list[str] = []
-    for value in values:
-        try:
-            good.append(identifier(what, value))
-        except Refused:
-            bad.append(value)
-    return good, bad

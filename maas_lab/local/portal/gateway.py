@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Awaitable, Mapping
+from typing import Any, TypeVar
 
 import httpx
 
 from maas_lab.local.portal.refusals import Refused, unavailable
+from maas_lab.refusals import NO_MODELS
 
-NO_MODELS = "LLM Model List not loaded in"  # what LiteLLM says, with a 500, before its first model
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 class GatewayRefused(Exception):
@@ -104,6 +105,18 @@ class GatewayAdmin:
     async def close(self) -> None:
         """Close all connections."""
         await self._http.aclose()
+
+
+async def answer_of(asking: Awaitable[T], what: str) -> T:
+    """Return what LiteLLM answers to a call of the portal's own.
+
+    Raises:
+        Refused: 400 or 502, it refused to do this; 503, it does not answer.
+    """
+    try:
+        return await asking
+    except GatewayRefused as error:
+        raise told(error, what) from error
 
 
 def told(error: GatewayRefused, what: str) -> Refused:

@@ -65,8 +65,7 @@ def asked(body: Fields, *, new: bool) -> Asked:
         raise invalid(
             "Budgets per model need LiteLLM Enterprise, which this gateway is not", "modelMaxBudget", "", more
         )
-    given = body.given(*READERS)
-    limits = {one: body.take(one, READERS[one]) for one in READERS if one in given}
+    limits = body.given(READERS)
     metadata = body.take("metadata", fields.mapping(fields.simple), {} if new else None)
     active = None if new else body.take("isActive", fields.flag)
     body.end()

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import weakref
 from typing import Any
 from uuid import UUID, uuid4
 
+from maas_lab.keys import key_hash
 from maas_lab.local.portal import fields, keyfields
 from maas_lab.local.portal.database import Database, Row
-from maas_lab.local.portal.gateway import GatewayAdmin, GatewayRefused, told
+from maas_lab.local.portal.gateway import GatewayAdmin, answer_of
 from maas_lab.local.portal.limits import KeyLimits
 from maas_lab.local.portal.people import People
-from maas_lab.local.portal.refusals import Refused, invalid, not_found
+from maas_lab.local.portal.refusals import Refused, invalid, there
 from maas_lab.local.portal.sessions import Vault
 from maas_lab.local.portal.spend import Spend
 from maas_lab.local.portal.subscriptions import active_models
@@ -66,10 +66,7 @@ class Keys:
             Refused: 404.
         """
         query = "select * from api_keys where id = $1 and user_id = $2 and deleted_at is null"
-        found = await self._database.row(query, fields.identifier("API key", key), user)
-        if found is None:
-            raise not_found("API key")
-        return found
+        return there(await self._database.row(query, fields.identifier("API key", key), user), "API key")
 
     async def create(self, user: UUID, asked: keyfields.Asked) -> tuple[Row, str]:
         """Make a key at the gateway and keep it here.
@@ -91,8 +88,8 @@ class Keys:
             key = uuid4()
             alias = f"{asked.name}_{key.hex[:8]}"
             given = {"key_alias": alias, "user_id": str(user), "models": asked.models, "metadata": asked.metadata}
-            secret = await self._made(given | keyfields.for_gateway(limits))
-            kept = (key, user, asked.name, alias, secret[:PREFIX], _hash(secret), self._vault.lock(secret))
+            secret = await answer_of(self._gateway.make_key(given | keyfields.for_gateway(limits)), "make this key")
+            kept = (key, user, asked.name, alias, secret[:PREFIX], key_hash(secret), self._vault.lock(secret))
             row = await self._kept(secret, _INSERT, *kept, asked.models, asked.metadata, limits.get("expiresAt"))
             return row, secret
 
@@ -115,9 +112,9 @@ class Keys:
             if asked.models or asked.active:
                 await self._check_models(row["user_id"], asked.models or row["models"])
             if changes:
-                await self._asked(self._gateway.change_key(row["token"], **changes), "change this key")
+                await answer_of(self._gateway.change_key(row["token"], **changes), "change this key")
             if asked.active is not None:
-                await self._asked(self._gateway.block_key(row["token"], not asked.active), "block this key")
+                await answer_of(self._gateway.block_key(row["token"], not asked.active), "block this key")
             return await self._noted(row, asked, limits, by)
 
     async def _noted(self, row: Row, asked: keyfields.Asked, limits: dict[str, Any], by: str) -> Row:
@@ -130,7 +127,7 @@ class Keys:
             row["metadata"] if asked.metadata is None else asked.metadata,
             limits.get("expiresAt", row["expires_at"]),
         )
-        return _there(await self._database.row(statement, row["id"], *values, blocked))
+        return there(await self._database.row(statement, row["id"], *values, blocked), "API key")
 
     async def rotate(self, row: Row) -> tuple[Row, str]:
         """Replace a key's secret; limits, owner and spend stay, and the old one is dead at once."""
@@ -141,25 +138,26 @@ class Keys:
                 raise Refused(409, "CONFLICT", "The gateway does not know this key any more; delete it")
             given = keyfields.copied(old) | {"user_id": str(row["user_id"]), "metadata": row["metadata"]}
             # The name is free only when the old key is gone.
-            secret = await self._made(given | {"key_alias": f"{row['alias']} (rotating {uuid4().hex[:8]})"})
-            token = _hash(secret)
+            given["key_alias"] = f"{row['alias']} (rotating {uuid4().hex[:8]})"
+            secret = await answer_of(self._gateway.make_key(given), "make the new key")
+            token = key_hash(secret)
             fresh = (row["id"], token, secret[:PREFIX], self._vault.lock(secret))
             changed = await self._kept(secret, _ROTATE, *fresh)
-            await self._asked(self._gateway.delete_key(row["token"]), "delete the old key")
-            await self._asked(self._gateway.change_key(token, key_alias=row["alias"]), "name the new key")
+            await answer_of(self._gateway.delete_key(row["token"]), "delete the old key")
+            await answer_of(self._gateway.change_key(token, key_alias=row["alias"]), "name the new key")
             if old["blocked"]:
-                await self._asked(self._gateway.block_key(token, True), "block the new key")
+                await answer_of(self._gateway.block_key(token, True), "block the new key")
             return changed, secret
 
     async def delete(self, row: Row) -> None:
         """Delete a key at the gateway; here it stays for its spend."""
         async with self.turn(row["user_id"]):
-            await self._asked(self._gateway.delete_key(row["token"]), "delete this key")
+            await answer_of(self._gateway.delete_key(row["token"]), "delete this key")
             await self._database.row("update api_keys set deleted_at = now(), secret = '' where id = $1", row["id"])
 
     async def reset_spend(self, row: Row) -> None:
         """Let a key's spend begin at 0 again; what was booked stays booked."""
-        await self._asked(self._gateway.change_key(row["token"], spend=0.0), "reset this key")
+        await answer_of(self._gateway.change_key(row["token"], spend=0.0), "reset this key")
 
     async def close_model(self, user: UUID, model: str) -> None:
         """Take a model out of a user's keys; a key with no other is blocked: to the gateway, none means all."""
@@ -169,10 +167,10 @@ class Keys:
                 if len(left) == len(row["models"]):
                     continue
                 if left:
-                    await self._asked(self._gateway.change_key(row["token"], models=left), "change this key")
+                    await answer_of(self._gateway.change_key(row["token"], models=left), "change this key")
                     await self._database.row("update api_keys set models = $2 where id = $1", row["id"], left)
                 else:
-                    await self._asked(self._gateway.block_key(row["token"], True), "block this key")
+                    await answer_of(self._gateway.block_key(row["token"], True), "block this key")
                     await self._database.row("update api_keys set blocked_by = $2 where id = $1", row["id"], ENDED)
 
     def secret(self, row: Row) -> str:
@@ -190,32 +188,10 @@ class Keys:
             more = "Please ensure you have active subscriptions for all selected models"
             raise Refused(400, "VALIDATION_ERROR", message, field="modelIds", value=missing, suggestion=more)
 
-    async def _made(self, given: dict[str, Any]) -> str:
-        try:
-            return await self._gateway.make_key(given)
-        except GatewayRefused as error:
-            raise told(error, "make this key") from error
-
     async def _kept(self, secret: str, statement: str, *values: Any) -> Row:
         """Write a new key here; one that cannot be written must not live on unseen."""
         try:
-            return _there(await self._database.row(statement, *values))
+            return there(await self._database.row(statement, *values), "API key")
         except BaseException:
-            await self._gateway.delete_key(_hash(secret))
+            await self._gateway.delete_key(key_hash(secret))
             raise
-
-    async def _asked(self, asking: Any, what: str) -> None:
-        try:
-            await asking
-        except GatewayRefused as error:
-            raise told(error, what) from error
-
-
-def _there(row: Row | None) -> Row:
-    if row is None:
-        raise not_found("API key")
-    return row
-
-
-def _hash(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()

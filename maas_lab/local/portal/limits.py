@@ -101,7 +101,7 @@ def _object(field: str, value: Any) -> dict[str, Any]:
 
 def _part(given: Mapping[str, Any], readers: Mapping[str, fields.Reader], what: str) -> dict[str, Any]:
     body = fields.Fields(given)
-    found = {name: body.take(name, read) for name, read in readers.items()}
+    found = body.given(readers)
     body.end()
     return {name: value for name, value in found.items() if value is not None}
 

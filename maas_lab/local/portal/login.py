@@ -14,7 +14,8 @@ import httpx
 from maas_lab.local.portal.calls import LOGGED_IN, PUBLIC, Answer, Call, Rule
 from maas_lab.local.portal.configuration import Configuration
 from maas_lab.local.portal.database import Database, Row
-from maas_lab.local.portal.refusals import Refused, forbidden, too_many, unauthorized, unavailable
+from maas_lab.local.portal.limiter import Limiter
+from maas_lab.local.portal.refusals import Refused, forbidden, unauthorized, unavailable
 from maas_lab.local.portal.sessions import Sessions
 
 STATE_S = 600
@@ -73,7 +74,7 @@ class Login:
         context = ssl.create_default_context(cafile=chosen.authority)
         self._http = httpx.AsyncClient(verify=context, timeout=10, trust_env=False)
         self._states = States(chosen.secret)
-        self._failed: list[float] = []
+        self._failures = Limiter(FAILURES, FAILURES_S, "failed logins")
 
     @property
     def rules(self) -> list[Rule]:
@@ -162,11 +163,10 @@ class Login:
 
     def _failure(self, message: str) -> Refused:
         """Return the refusal of a login; whoever tries many out is told less, and disturbs nobody else."""
-        moment = time.monotonic()
-        self._failed = [one for one in self._failed[-FAILURES:] if one > moment - FAILURES_S]
-        if len(self._failed) >= FAILURES:
-            return too_many("failed logins", FAILURES_S)
-        self._failed.append(moment)
+        try:
+            self._failures.check("everybody")
+        except Refused as too_many:
+            return too_many
         return unauthorized(message)
 
 

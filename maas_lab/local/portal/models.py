@@ -10,7 +10,7 @@ from maas_lab.local.portal import fields
 from maas_lab.local.portal.calls import Answer, Call, Rule, stamp
 from maas_lab.local.portal.catalog import Catalog, model_fields
 from maas_lab.local.portal.database import Database, Row
-from maas_lab.local.portal.gateway import GatewayAdmin, GatewayRefused, told
+from maas_lab.local.portal.gateway import GatewayAdmin, GatewayRefused, answer_of, told
 from maas_lab.local.portal.refusals import Refused, invalid
 
 WRITE = "models:write"
@@ -107,10 +107,7 @@ class Models:
         body = {"model_name": given["model_name"], "litellm_params": params, "model_info": info}
         # First that it is restricted, and then that it is there: nobody comes in between.
         await self._database.row(_KEEP, given["model_name"], given["restricted"], given["description"])
-        try:
-            await self._gateway.call("POST", "/model/new", json=body)
-        except GatewayRefused as error:
-            raise told(error, "make this model") from error
+        await answer_of(self._gateway.call("POST", "/model/new", json=body), "make this model")
         await self._catalog.read()
         return await self._catalog.find(given["model_name"])
 

@@ -8,13 +8,18 @@ from uuid import UUID
 from maas_lab.local.portal import fields
 from maas_lab.local.portal.calls import Call, Rule, now, page, stamp
 from maas_lab.local.portal.database import Database, Row
-from maas_lab.local.portal.gateway import GatewayAdmin, GatewayRefused, told
-from maas_lab.local.portal.refusals import invalid, not_found
+from maas_lab.local.portal.gateway import GatewayAdmin, answer_of
+from maas_lab.local.portal.keyfields import GATEWAY_NAMES, for_gateway
+from maas_lab.local.portal.refusals import invalid, there
 from maas_lab.local.portal.spend import Spend
 
 FIRST_LIMITS = {"max_budget": 100, "tpm_limit": 100_000, "rpm_limit": 120}
-LIMITS = ("maxBudget", "tpmLimit", "rpmLimit", "budgetDuration")
-GATEWAY_NAMES = dict(zip(LIMITS, ("max_budget", "tpm_limit", "rpm_limit", "budget_duration"), strict=True))
+LIMITS: dict[str, fields.Reader] = {
+    "maxBudget": fields.number,
+    "tpmLimit": fields.whole,
+    "rpmLimit": fields.whole,
+    "budgetDuration": fields.span,
+}
 READ, WRITE = "users:read", "users:write"
 _COUNTS = """
 select users.*, (select count(*) from subscriptions where user_id = users.id) as subscriptions,
@@ -74,15 +79,14 @@ class People:
         Raises:
             Refused: 404.
         """
-        found = await self._database.row("select * from users where id = $1", fields.identifier("User", user))
-        if found is None:
-            raise not_found("User")
-        return found
+        query = "select * from users where id = $1"
+        return there(await self._database.row(query, fields.identifier("User", user)), "User")
 
     async def limits(self, user: UUID) -> dict[str, Any]:
         """Return what a user has spent and may spend: what the gateway says, or will say at the first use."""
         row = await self._spend.user(str(user))
-        known = {name: row[one] if row else FIRST_LIMITS.get(one) for name, one in GATEWAY_NAMES.items()}
+        names = {name: GATEWAY_NAMES[name] for name in LIMITS}
+        known = {name: row[one] if row else FIRST_LIMITS.get(one) for name, one in names.items()}
         return {**known, "currentSpend": row["spend"] if row else 0.0, "resetAt": stamp(row and row["budget_reset_at"])}
 
     async def at_gateway(self, user: UUID) -> None:
@@ -96,10 +100,7 @@ class People:
         if row["at_gateway"]:
             return
         given = {"user_id": str(user), "user_alias": row["username"], "user_role": "internal_user", **FIRST_LIMITS}
-        try:
-            await self._gateway.make_user(given)
-        except GatewayRefused as error:
-            raise told(error, "make this user") from error
+        await answer_of(self._gateway.make_user(given), "make this user")
         await self._database.row("update users set at_gateway = true where id = $1", user)
 
     async def cap(self, call: Call) -> dict[str, Any]:
@@ -129,22 +130,17 @@ class People:
 
     async def _change(self, user: UUID, changes: dict[str, Any]) -> None:
         await self.at_gateway(user)
-        try:
-            await self._gateway.change_user(str(user), **changes)
-        except GatewayRefused as error:
-            raise told(error, "change this user") from error
+        await answer_of(self._gateway.change_user(str(user), **changes), "change this user")
 
 
 def _limits(call: Call) -> dict[str, Any]:
     """Read limits in LiteLLM's names; null takes one away, and what is left out stays as it is."""
     body = call.fields
-    given = body.given(*LIMITS)
-    readers = (fields.number, fields.whole, fields.whole, fields.span)
-    found = {name: body.take(name, read) for name, read in zip(LIMITS, readers, strict=True)}
+    found = body.given(LIMITS)
     body.end()
-    if not given:
+    if not found:
         raise invalid(f"body must have one of {', '.join(LIMITS)}")
-    return {GATEWAY_NAMES[name]: found[name] for name in LIMITS if name in given}
+    return for_gateway(found)
 
 
 def _shown(row: Row) -> dict[str, Any]:

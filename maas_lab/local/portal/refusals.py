@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 LONGEST_ECHO = 100
+T = TypeVar("T")
 
 
 class Refused(Exception):
@@ -52,6 +53,17 @@ def forbidden(message: str, suggestion: str = "You do not have permission to acc
 def not_found(what: str) -> Refused:
     """Return the refusal of something that is not there, or that is somebody else's: nobody can tell which."""
     return Refused(404, "NOT_FOUND", f"{what} not found")
+
+
+def there(found: T | None, what: str) -> T:
+    """Return what was looked for.
+
+    Raises:
+        Refused: 404, it was not found.
+    """
+    if found is None:
+        raise not_found(what)
+    return found
 
 
 def unavailable(what: str) -> Refused:

@@ -29,7 +29,6 @@ class Spent:
     token: str
     user: str
     model: str
-    provider: str
     requests: int
     successes: int
     failures: int
@@ -40,11 +39,11 @@ class Spent:
 
 _DAYS = """
 select date, api_key, coalesce(user_id, ''), coalesce(nullif(model_group, ''), model, ''),
-    coalesce(custom_llm_provider, ''), sum(api_requests)::bigint, sum(successful_requests)::bigint,
-    sum(failed_requests)::bigint, sum(prompt_tokens)::bigint, sum(completion_tokens)::bigint, sum(spend)
+    sum(api_requests)::bigint, sum(successful_requests)::bigint, sum(failed_requests)::bigint,
+    sum(prompt_tokens)::bigint, sum(completion_tokens)::bigint, sum(spend)
 from "LiteLLM_DailyUserSpend"
 where date between $1 and $2 and ($3::text[] is null or api_key = any($3))
-group by 1, 2, 3, 4, 5"""
+group by 1, 2, 3, 4"""
 _HOURS = """
 select date_trunc('hour', "startTime") as hour, coalesce(nullif(model_group, ''), model) as model,
     count(*) filter (where status is distinct from 'failure') as requests,

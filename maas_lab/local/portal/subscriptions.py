@@ -14,7 +14,7 @@ from maas_lab.local.portal.calls import LOGGED_IN, Answer, Call, Rule, now, page
 from maas_lab.local.portal.catalog import Catalog
 from maas_lab.local.portal.database import Database, Row
 from maas_lab.local.portal.people import People
-from maas_lab.local.portal.refusals import Refused, not_found
+from maas_lab.local.portal.refusals import Refused, not_found, there
 from maas_lab.local.portal.spend import Spend, Spent
 
 QUOTA_REQUESTS, QUOTA_TOKENS = 10_000, 1_000_000
@@ -125,7 +125,8 @@ class Subscriptions:
         metadata = body.take("metadata", fields.mapping(fields.simple), row["metadata"])
         body.end()
         statement = "update subscriptions set metadata = $2, updated_at = now() where id = $1 returning *"
-        return shown(_there(await self._database.row(statement, row["id"], metadata)), await self._used(call.user))
+        changed = there(await self._database.row(statement, row["id"], metadata), "Subscription")
+        return shown(changed, await self._used(call.user))
 
     async def cancel(self, call: Call) -> dict[str, Any]:
         """End one of one's own subscriptions; keys open its model no longer."""
@@ -144,7 +145,7 @@ class Subscriptions:
         statement = (
             "update subscriptions set status = 'pending', updated_at = now() where id = $1 and status = 'denied'"
         )
-        return shown(_there(await self._database.row(statement + " returning *", row["id"])), [])
+        return shown(there(await self._database.row(statement + " returning *", row["id"]), "Subscription"), [])
 
     async def list_all(self, call: Call) -> dict[str, Any]:
         """Tell everybody's subscriptions, or those of one status, user or model."""
@@ -206,7 +207,7 @@ class Subscriptions:
 
     async def _insert(self, user: UUID, model: str, status: str, values: Sequence[Any]) -> Row:
         try:
-            return _there(await self._database.row(_INSERT, user, model, status, *values))
+            return there(await self._database.row(_INSERT, user, model, status, *values), "Subscription")
         except asyncpg.UniqueViolationError:
             told = f"Subscription with modelId '{model}' already exists"
             more = "A subscription for this model already exists. Use the existing subscription or cancel it first"
@@ -215,26 +216,26 @@ class Subscriptions:
 
     async def _review(self, call: Call, status: str) -> dict[str, Any]:
         body = call.fields
-        ids, wrong = fields.identifiers("Subscription", body.take("subscriptionIds", fields.some_names, needed=True))
+        ids = body.take("subscriptionIds", fields.some_names, needed=True)
         reason = body.take("reason", fields.text, "")
         body.end()
-        call.target = ", ".join(str(one) for one in ids)
-        failed = [{"subscriptionId": one, "error": "Subscription not found"} for one in wrong]
+        call.target = ", ".join(ids)
+        failed = []
         for one in ids:
             try:
-                await self._decide(one, status, reason, call.who.username)
+                await self._decide(fields.identifier("Subscription", one), status, reason, call.who.username)
             except Refused as error:
-                failed.append({"subscriptionId": str(one), "error": error.message})
-        return {"successful": len(ids) + len(wrong) - len(failed), "failed": len(failed), "errors": failed}
+                failed.append({"subscriptionId": one, "error": error.message})
+        return {"successful": len(ids) - len(failed), "failed": len(failed), "errors": failed}
 
     async def _decide(self, one: UUID, status: str, reason: str, by: str) -> Row:
         if status == "active":
-            return _there(await self._database.row(_REVIEW, one, status, reason, by))
+            return there(await self._database.row(_REVIEW, one, status, reason, by), "Subscription")
         return await self._end(one, status, reason, by)
 
     async def _end(self, one: UUID, status: str, reason: str, by: str) -> Row:
         """Give a subscription a status with which its model is closed."""
-        row = _there(await self._database.row(_REVIEW, one, status, reason, by))
+        row = there(await self._database.row(_REVIEW, one, status, reason, by), "Subscription")
         await self._ended(row["user_id"], row["model_id"])
         return row
 
@@ -248,7 +249,7 @@ class Subscriptions:
 
     async def _find(self, one: str) -> Row:
         query = "select * from subscriptions where id = $1"
-        return _there(await self._database.row(query, fields.identifier("Subscription", one)))
+        return there(await self._database.row(query, fields.identifier("Subscription", one)), "Subscription")
 
     async def _used(self, user: UUID) -> list[Spent]:
         """Return what a user's keys have used this month."""
@@ -256,12 +257,6 @@ class Subscriptions:
         tokens = [row["token"] for row in await self._database.rows(query, user)]
         today = now().date()
         return await self._spend.days(today.replace(day=1), today, tokens) if tokens else []
-
-
-def _there(row: Row | None) -> Row:
-    if row is None:
-        raise not_found("Subscription")
-    return row
 
 
 def _reviewed(row: Row) -> dict[str, Any]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable
 from typing import Protocol
 
 from maas_lab.local.kube.controllers.client import NAMESPACE, Client
-from maas_lab.local.kube.controllers.common import status
 from maas_lab.local.kube.kinds import of
 from maas_lab.local.kube.store import Change, Key, Object
 
@@ -52,7 +50,7 @@ class Credentials:
     def reconcile(self, key: Key) -> float | None:
         """Write one of them if it is not as it must be."""
         namespace = self._client.get(NAMESPACE, "", key.namespace)
-        if namespace is None or namespace["metadata"].get("deletionTimestamp") or _ends(namespace):
+        if namespace is None or namespace["metadata"].get("deletionTimestamp"):
             return None
         if key.resource == CONFIG_MAP.resource:
             self._publish(key)
@@ -76,9 +74,8 @@ class Credentials:
             return
         token, _ = self._tokens.for_service_account(key.namespace, account["metadata"]["name"], uid, LIFETIME_S)
         told = {"token": token, "ca.crt": self._authority, "namespace": key.namespace}
-        data = {name: base64.b64encode(text.encode()).decode() for name, text in told.items()}
         metadata = {**secret["metadata"], "annotations": {**annotations, UID: uid}}
-        self._client.update(SECRET, {**secret, "metadata": metadata, "data": {**(secret.get("data") or {}), **data}})
+        self._client.update(SECRET, {**secret, "metadata": metadata, "stringData": told})
 
 
 def _account(secret: Object) -> str | None:
@@ -86,7 +83,3 @@ def _account(secret: Object) -> str | None:
     if secret.get("type") != TYPE:
         return None
     return (secret["metadata"].get("annotations") or {}).get(NAME)
-
-
-def _ends(namespace: Object) -> bool:
-    return status(namespace).get("phase") == "Terminating"
