@@ -124,7 +124,7 @@ def _pointer(text: Any) -> list[str]:
 
 
 def _index(here: list[Any], part: str) -> int:
-    index = int(part) if part.isascii() and part.lstrip("-").isdigit() else None
+    index = int(part) if part.isascii() and part.removeprefix("-").isdigit() else None
     if index is None or not -len(here) <= index < len(here) or (part != "0" and part.startswith("0")):
         raise CannotApply(f"stopped at element {part!r}")
     return index

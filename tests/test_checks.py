@@ -1,5 +1,6 @@
 """What the provider's checks say to answers that are wrong; the right ones are checked by the lesson itself."""
 
+import copy
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
@@ -182,6 +183,14 @@ def test_an_open_gate(lab, capsys):
     assert capsys.readouterr().out.startswith("Exercise 2.4 is right: ")
 
 
+def without(deployment, variable):
+    """The same Deployment whose container has one variable less."""
+    changed = copy.deepcopy(deployment)
+    [container] = changed["spec"]["template"]["spec"]["containers"]
+    container["env"] = [one for one in container["env"] if one["name"] != variable]
+    return changed
+
+
 def test_a_fault_is_repaired_only_when_found_mended_and_whole(lab, capsys):
     platform = render(LOCAL[0], NAMESPACE)
     [right] = [one for one in platform if one["kind"] == "Deployment"]
@@ -191,6 +200,8 @@ def test_a_fault_is_repaired_only_when_found_mended_and_whole(lab, capsys):
     assert not dry_run
     lab.cluster.objects["Deployment"] = broken
     assert "`culprit` is 'DATABASE_URL'" in wrong(checks.repaired, lab, NAMESPACE, "DATABASE_URL")
+    assert "not mended yet" in wrong(checks.repaired, lab, NAMESPACE, "PROXY_BATCH_WRITE_AT")
+    lab.cluster.objects["Deployment"] = without(broken, "PROXY_BATCH_WRITE_AT")
     assert "not mended yet" in wrong(checks.repaired, lab, NAMESPACE, "PROXY_BATCH_WRITE_AT")
     lab.cluster.objects["Deployment"], lab.cluster.is_ready = right, False
     assert "why: 0 of 1 available" in wrong(checks.repaired, lab, NAMESPACE, "PROXY_BATCH_WRITE_AT")

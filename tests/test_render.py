@@ -329,6 +329,7 @@ def test_a_wrong_manifest_is_explained(tmp_path, text, words):
     [
         ("[{op: remove, path: /spec/nope}]", ["Service s", "`remove /spec/nope` does not fit"]),
         ("[{op: add, path: /spec/ports/7, value: 1}]", ["does not fit"]),
+        ("[{op: add, path: /spec/ports/--1, value: 1}]", ["does not fit", "stopped at element '--1'"]),
         ("[{op: add, path: /spec/nope/x, value: 1}]", ["does not fit", "stopped at 'nope'"]),
         ("[{op: test, path: /metadata/name, value: t}]", ["does not fit", "'s'"]),
         ("[{op: replace, path: '', value: {}}]", ["does not fit"]),

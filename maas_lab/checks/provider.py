@@ -154,7 +154,7 @@ def repaired(lab: Lab, namespace: str, culprit: str) -> None:
         exercise.wrong(f"`culprit` is {culprit!r}", "the gateway reads that one without complaint")
     deployment = lab.cluster.get("Deployment", GATEWAY, namespace)
     env = {one["name"]: one for one in deployment["spec"]["template"]["spec"]["containers"][0]["env"]}
-    if not (value := env[CULPRIT].get("value", "")).isdecimal():
+    if not (value := env.get(CULPRIT, {}).get("value", "")).isdecimal():
         exercise.wrong(f"you found it, and it is not mended yet: it is still {value!r}")
     try:
         lab.cluster.wait_ready(f"deployment/{GATEWAY}", timeout=1, namespace=namespace)

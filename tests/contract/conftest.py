@@ -115,6 +115,15 @@ class Space:
         return self.api.patch(path, json=change, headers=headers, params=query)
 
 
+@contextlib.contextmanager
+def serving(server: LocalServer):
+    """A server while a fixture lasts; whatever it was asked, it has not met a bug of its own."""
+    server.start()
+    yield server
+    server.stop()
+    assert "Traceback" not in server.log(), server.log()
+
+
 @pytest.fixture(scope="session")
 def kubeconfig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):
     """The kubeconfig of the cluster under test."""
@@ -123,20 +132,8 @@ def kubeconfig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
         return
     python = request.getfixturevalue("runtime").python
     server = LocalServer(python, request.getfixturevalue("definitions"), tmp_path_factory.mktemp("kube"))
-    server.start()
-    yield server.kubeconfig
-    server.stop()
-    assert "Traceback" not in server.log(), server.log()
-
-
-@pytest.fixture(scope="module")
-def local_control_plane(runtime: Runtime, definitions: Path, tmp_path_factory: pytest.TempPathFactory):
-    """A local server with all controllers, and a script for a kubelet."""
-    server = LocalServer(runtime.python, definitions, tmp_path_factory.mktemp("plane"), WITH_CONTROLLERS)
-    server.start()
-    yield server
-    server.stop()
-    assert "Traceback" not in server.log(), server.log()
+    with serving(server):
+        yield server.kubeconfig
 
 
 @pytest.fixture(scope="session")
@@ -159,13 +156,10 @@ def local_server(runtime: Runtime, definitions: Path, tmp_path: Path):
 
 @pytest.fixture
 def own_control_plane(runtime: Runtime, definitions: Path, tmp_path_factory: pytest.TempPathFactory):
-    """A local server of one test, with all controllers."""
-    server = LocalServer(runtime.python, definitions, tmp_path_factory.mktemp("plane"), WITH_CONTROLLERS)
-    server.start()
-    yield server
-    with contextlib.suppress(ProcessLookupError):
-        server.kill()
-    assert "Traceback" not in server.log(), server.log()
+    """A local server of one test, with all controllers, and a script for a kubelet."""
+    home = tmp_path_factory.mktemp("plane")
+    with serving(LocalServer(runtime.python, definitions, home, WITH_CONTROLLERS)) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

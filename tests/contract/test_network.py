@@ -9,28 +9,11 @@ from pathlib import Path
 import pytest
 
 from maas_lab import wait
-from tests.contract.conftest import GIVEN, Api, LocalServer
+from tests.contract.conftest import GIVEN, WITH_CONTROLLERS, Api, LocalServer, serving
 
 SLICES, ROUTES = "discovery.k8s.io/v1", "route.openshift.io/v1"
 MERGE = "merge-patch+json"
 ADDRESS = "10.9.8.7"
-WITH_CONTROLLERS = """
-import sys
-from pathlib import Path
-from maas_lab.local.kube.api import Api
-from maas_lab.local.kube.controllers import all as controllers
-from maas_lab.local.kube.server import Server
-
-with Api.opened(Path(sys.argv[1]), Path(sys.argv[2])) as api:
-    api.serve(Server(api.objects, api.tokens, api.accounts, controllers=[controllers.start(api.objects)]))
-"""
-
-
-class ControlPlane(LocalServer):
-    """The local API server with its controllers."""
-
-    def argv(self):
-        return [str(self._python), "-c", WITH_CONTROLLERS, str(self.home), str(self._definitions)]
 
 
 @pytest.fixture(scope="session")
@@ -39,11 +22,8 @@ def kubeconfig(request, tmp_path_factory):
         yield Path(GIVEN)
         return
     python, definitions = request.getfixturevalue("runtime").python, request.getfixturevalue("definitions")
-    server = ControlPlane(python, definitions, tmp_path_factory.mktemp("controllers"))
-    server.start()
-    yield server.kubeconfig
-    server.stop()
-    assert "Traceback" not in server.log(), server.log()
+    with serving(LocalServer(python, definitions, tmp_path_factory.mktemp("plane"), WITH_CONTROLLERS)) as server:
+        yield server.kubeconfig
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ Compared: exit codes, messages, reasons, statuses, defaults, managedFields, tabl
 recorded/differences.json with its reason; a difference that is not listed fails, and so does one that is no more.
 """
 
-import importlib.util
 import json
 import shutil
 from collections import Counter
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from maas_lab import wait
+from tests.contract.recorded import steps
 
 HERE = Path(__file__).parent
 CAPTURES = HERE.parent / "captures" / "kubernetes"
@@ -20,16 +20,6 @@ LISTED = json.loads((HERE / "recorded" / "differences.json").read_text(encoding=
 STEPS = [json.loads(line) for line in (CAPTURES / "commands.jsonl").read_text(encoding="utf-8").splitlines()]
 LONGEST = 19_000  # characters of an output; longer ones were cut off when they were recorded
 CALM = 3  # looks without a change that mean that the controllers have come to rest
-
-
-def _load(name):
-    spec = importlib.util.spec_from_file_location(name, HERE / "recorded" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-steps = _load("steps")
 
 
 class Lately:
@@ -78,18 +68,17 @@ def _short(have, want):
     return "\n".join(places[:8])
 
 
-@pytest.fixture(scope="module")
-def control_plane(local_control_plane):
-    with local_control_plane.api() as api:
-        yield local_control_plane, api
+@pytest.fixture
+def api(own_control_plane):
+    with own_control_plane.api() as client:
+        yield client
 
 
-def test_the_recorded_steps_are_answered_as_they_were(control_plane):
-    server, api = control_plane
+def test_the_recorded_steps_are_answered_as_they_were(own_control_plane, api):
     kubectl = shutil.which("kubectl")
     if kubectl is None:
         pytest.skip("kubectl is not installed")
-    shell = steps.Shell(server.kubeconfig, api, CAPTURES, kubectl)
+    shell = steps.Shell(own_control_plane.kubeconfig, api, CAPTURES, kubectl)
     differ = {}
     for step in STEPS:
         found = differing(step, shell.run(step["command"]))
