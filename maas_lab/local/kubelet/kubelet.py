@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from pathlib import Path
 
 from maas_lab.local.images import Catalogue
-from maas_lab.local.kube.controllers.client import CLAIM, NODE, POD, Client
+from maas_lab.local.kube.controllers.client import CLAIM, CONFIG_MAP, NODE, POD, SECRET, Client
 from maas_lab.local.kube.controllers.events import Recorder
 from maas_lab.local.kube.controllers.work import Clock, Work, utc
 from maas_lab.local.kube.lifecycle import Objects
@@ -16,7 +16,7 @@ from maas_lab.local.kube.status import bad_request
 from maas_lab.local.kube.store import DELETED, Change, Key, Object
 from maas_lab.local.kube.texts import stamp
 from maas_lab.local.kubelet import logs, node
-from maas_lab.local.kubelet.lookup import CONFIG_MAP, NODE_NAME, SECRET
+from maas_lab.local.kubelet.lookup import NODE_NAME
 from maas_lab.local.kubelet.pod import PodRun
 from maas_lab.local.kubelet.pulls import Pulls
 from maas_lab.local.kubelet.tools import Names, Tools
