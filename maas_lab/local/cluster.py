@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import signal
 import time
 from collections.abc import Callable
@@ -31,7 +30,6 @@ END_S = 150.0  # twice the longest grace period of the platform's pods, and some
 COMPONENTS = {"database", "gateway", "model", "network"}
 HOPELESS = ("CrashLoopBackOff", "CreateContainerConfigError", "ErrImagePull", "ImagePullBackOff")
 _spawned: list[psutil.Popen] = []  # supervisors are children of ours that outlive the call: kept, for their exit code
-CLOCK_S = 2.0  # how far two readings of a process's start may lie apart when the clock is adjusted
 
 
 def silent(text: str, done: int, total: int) -> None:
@@ -193,11 +191,7 @@ class LocalCluster:
     def _daemon(self) -> psutil.Process | None:
         """Return the running supervisor: the very process that wrote the status, not one with its number."""
         said = self.home.read_status()
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process = psutil.Process(said["pid"]) if said else None
-            if process and abs(process.create_time() - said["created"]) < CLOCK_S:
-                return None if processes.how_it_ended(process) else process
-        return None
+        return processes.running(said) if said else None
 
     def _spawn(self, python: Path) -> psutil.Popen:
         env = settings.daemon_environment() | {

@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -104,6 +105,15 @@ def exit_code(process: psutil.Process) -> int | None:
     return None if running else LOST
 
 
+def running(told: Mapping[str, Any]) -> psutil.Process | None:
+    """Return the running process of which a note tells `pid` and `created`; None for another with its number."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(told["pid"])
+        if abs(process.create_time() - told["created"]) < CLOCK_S and not how_it_ended(process):
+            return process
+    return None
+
+
 def how_it_ended(process: psutil.Process) -> str:
     """Return how a process ended; empty while it runs."""
     code = exit_code(process)
@@ -176,10 +186,9 @@ def leftovers(home: Path) -> list[Leftover]:
 def _noted(home: Path) -> Iterator[tuple[psutil.Process, str]]:
     """Yield the processes that are noted and still the same ones, not others with their numbers."""
     for file in sorted((home / "run" / "processes").glob("*")):
-        with contextlib.suppress(psutil.NoSuchProcess, ValueError):  # gone; or its note was not finished
+        with contextlib.suppress(ValueError):  # its note was not finished
             told = json.loads(file.read_text(encoding="utf-8"))
-            process = psutil.Process(told["pid"])
-            if abs(process.create_time() - told["created"]) < CLOCK_S and not how_it_ended(process):
+            if process := running(told):
                 yield process, told["mark"]
 
 
