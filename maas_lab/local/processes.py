@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import signal
@@ -49,6 +50,11 @@ class Mark:
     def record(self) -> Path:
         """The file that notes the running process: where the kernel hides environments, no mark can be read."""
         return self.home / "run" / "processes" / self.name.replace("/", ".")
+
+
+def fingerprint(*told: Any) -> str:
+    """Name exactly this way of running something, told in JSON's values; anything else is another fingerprint."""
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def spawn(argv: tuple[str, ...], env: Mapping[str, str], cwd: Path, log: Path) -> psutil.Popen:
