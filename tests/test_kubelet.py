@@ -91,7 +91,9 @@ class Live:
             self.client = Client(self.objects, "test")
             self.ports = Ports(self.home / "ports.json", self._ports_in_use())
             self.kubelet = Kubelet(self.objects, Catalogue(self.images), self.ports, OneName(), self.home, self.clock)
-            self.kubelet.begin()
+            left = processes.Leftovers(self.home)
+            self.kubelet.begin(left)
+            left.end_rest()
             self.stored = [(pod["metadata"]["name"], is_ready(pod)) for pod in self.client.list(POD)]
             work = controllers.start(self.objects, self.clock)
             tasks = [asyncio.create_task(one.run()) for one in (self.kubelet, work, Collector(self.objects))]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import signal
 import time
 from collections.abc import Callable
@@ -31,7 +30,6 @@ END_S = 150.0  # twice the longest grace period of the platform's pods, and some
 COMPONENTS = {"database", "gateway", "model", "network"}
 HOPELESS = ("CrashLoopBackOff", "CreateContainerConfigError", "ErrImagePull", "ImagePullBackOff")
 _spawned: list[psutil.Popen] = []  # supervisors are children of ours that outlive the call: kept, for their exit code
-CLOCK_S = 2.0  # how far two readings of a process's start may lie apart when the clock is adjusted
 
 
 def silent(text: str, done: int, total: int) -> None:
@@ -109,12 +107,7 @@ class LocalCluster:
         left = processes.leftovers(self.home.root)
         if daemon is not None:
             daemon.send_signal(signal.SIGTERM)
-            wait.until(
-                lambda: processes.how_it_ended(daemon),
-                what="the lab to stop",
-                timeout=END_S,
-                hint="./lab down again",
-            )
+            _wait_for_end(daemon)
             left = processes.leftovers(self.home.root)
             _spawned[:] = [one for one in _spawned if one.poll() is None]
         for one in left:
@@ -185,7 +178,7 @@ class LocalCluster:
         """End what a broken-off `up` started; a stack that another `up` started in the same moment goes on."""
         if started.poll() is None:
             started.send_signal(signal.SIGTERM)
-            started.wait(60)
+            _wait_for_end(started)
         running = self._daemon()
         if running is None or running.pid == started.pid:
             self.down()
@@ -193,11 +186,7 @@ class LocalCluster:
     def _daemon(self) -> psutil.Process | None:
         """Return the running supervisor: the very process that wrote the status, not one with its number."""
         said = self.home.read_status()
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process = psutil.Process(said["pid"]) if said else None
-            if process and abs(process.create_time() - said["created"]) < CLOCK_S:
-                return None if processes.how_it_ended(process) else process
-        return None
+        return processes.running(said) if said else None
 
     def _spawn(self, python: Path) -> psutil.Popen:
         env = settings.daemon_environment() | {
@@ -213,7 +202,7 @@ class LocalCluster:
     def _let_end(self) -> None:
         """Wait until a supervisor that is ending has ended."""
         if (daemon := self._daemon()) and self.home.read_status()["phase"] == "stopping":
-            wait.until(lambda: processes.how_it_ended(daemon), what="the lab to stop", timeout=END_S, hint="./lab down")
+            _wait_for_end(daemon)
 
     def _is_serving(self, started: psutil.Popen | None) -> bool:
         """Return whether the API answers; a supervisor with exit code 0 only says that another one was there first."""
@@ -240,6 +229,10 @@ class LocalCluster:
 
 def _stopped() -> StackError:
     return StackError("the lab was stopped while it came up", "by another command, or by its end", "./lab up")
+
+
+def _wait_for_end(daemon: psutil.Process) -> None:
+    wait.until(lambda: processes.how_it_ended(daemon), what="the lab to stop", timeout=END_S, hint="./lab down")
 
 
 def _wait_until(what: str, check: Callable[[], bool]) -> None:

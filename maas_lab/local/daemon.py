@@ -55,7 +55,6 @@ class Daemon:
         self._kubelet = Kubelet(objects, catalogue(runtime, chosen), self._ports, self._names, home.root)
         self._table = home.root / "run" / "network.json"
         self._forwarder = Keeper("network", _forwarder(runtime, self._table), home.root, changed=self._note)
-        self._status = Work(objects.store, [self])
         self._loop: asyncio.AbstractEventLoop | None = None
         self._phase = "starting"
 
@@ -68,11 +67,10 @@ class Daemon:
         objects, names = self._api.objects, self._names
         authority = certificates.ensure(self._home.root / "kube")[0].read_text(encoding="ascii")
         endpoints = Endpoints(Client(objects, "kube-proxy"), self._ports, self._table, self._network_changed)
+        credentials = Credentials(Client(objects, controllers.MANAGER), self._api.tokens, authority)
         work = (
             controllers.start(objects, hosts=names.host, addresses=names.address),
-            Work(objects.store, [endpoints]),
-            Work(objects.store, [Credentials(Client(objects, controllers.MANAGER), self._api.tokens, authority)]),
-            self._status,
+            Work(objects.store, [endpoints, credentials, self]),
         )
         server = Server(
             objects, self._api.tokens, self._api.accounts, logs=self._kubelet.logs, controllers=(*work, self)

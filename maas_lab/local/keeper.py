@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import signal
 import threading
 import time
@@ -13,6 +11,7 @@ from pathlib import Path
 
 import psutil
 
+from maas_lab.local import processes
 from maas_lab.local.images import Program
 from maas_lab.local.probes import READINESS, Check
 from maas_lab.local.processes import Leftovers, Mark
@@ -102,5 +101,4 @@ class Keeper:
 
 def fingerprint(program: Program) -> str:
     """Name exactly this way of running a program; another argument or secret is another fingerprint."""
-    told = json.dumps([program.argv, dict(sorted(program.env.items())), str(program.cwd)])
-    return hashlib.sha256(told.encode()).hexdigest()[:16]
+    return processes.fingerprint(program.argv, dict(program.env), str(program.cwd))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -48,6 +50,11 @@ class Mark:
     def record(self) -> Path:
         """The file that notes the running process: where the kernel hides environments, no mark can be read."""
         return self.home / "run" / "processes" / self.name.replace("/", ".")
+
+
+def fingerprint(*told: Any) -> str:
+    """Name exactly this way of running something, told in JSON's values; anything else is another fingerprint."""
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def spawn(argv: tuple[str, ...], env: Mapping[str, str], cwd: Path, log: Path) -> psutil.Popen:
@@ -102,6 +109,15 @@ def exit_code(process: psutil.Process) -> int | None:
     except psutil.NoSuchProcess:
         running = False
     return None if running else LOST
+
+
+def running(told: Mapping[str, Any]) -> psutil.Process | None:
+    """Return the running process of which a note tells `pid` and `created`; None for another with its number."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(told["pid"])
+        if abs(process.create_time() - told["created"]) < CLOCK_S and not how_it_ended(process):
+            return process
+    return None
 
 
 def how_it_ended(process: psutil.Process) -> str:
@@ -176,10 +192,9 @@ def leftovers(home: Path) -> list[Leftover]:
 def _noted(home: Path) -> Iterator[tuple[psutil.Process, str]]:
     """Yield the processes that are noted and still the same ones, not others with their numbers."""
     for file in sorted((home / "run" / "processes").glob("*")):
-        with contextlib.suppress(psutil.NoSuchProcess, ValueError):  # gone; or its note was not finished
+        with contextlib.suppress(ValueError):  # its note was not finished
             told = json.loads(file.read_text(encoding="utf-8"))
-            process = psutil.Process(told["pid"])
-            if abs(process.create_time() - told["created"]) < CLOCK_S and not how_it_ended(process):
+            if process := running(told):
                 yield process, told["mark"]
 
 

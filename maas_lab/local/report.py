@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from maas_lab.local.keeper import Keeper
-from maas_lab.local.kube.controllers.client import INFERENCE_SERVICE, POD, ROUTE
+from maas_lab.local.kube.controllers.client import CONFIG_MAP, INFERENCE_SERVICE, POD, ROUTE
 from maas_lab.local.kube.controllers.common import is_ready, read_stamp, status
 from maas_lab.local.kube.controllers.routes import admitted_host
-from maas_lab.local.kube.kinds import of
 from maas_lab.local.kube.store import Object, Store
 
 COMPONENT = "app.kubernetes.io/component"
-CONFIG_MAP = of("v1", "ConfigMap")
 FACTS = "maas-lab"
 
 
@@ -77,7 +75,7 @@ def _pending(pod: Object) -> str:
 
 def endpoints(store: Store, namespace: str) -> dict[str, str]:
     """Return where gateway and model are reached, as far as they have an address yet."""
-    facts = (store.get(CONFIG_MAP, namespace, FACTS) or {}).get("data") or {}
+    facts = _facts(store, namespace)
     host = admitted_host(store.get(ROUTE, namespace, facts.get("gateway-route", "")))
     model = store.get(INFERENCE_SERVICE, namespace, facts.get("model", ""))
     address = (status(model).get("address") or {}).get("url", "") if model else ""
@@ -87,4 +85,8 @@ def endpoints(store: Store, namespace: str) -> dict[str, str]:
 
 def model(store: Store, namespace: str) -> str:
     """Return the name of the platform's model, empty before it is deployed."""
-    return ((store.get(CONFIG_MAP, namespace, FACTS) or {}).get("data") or {}).get("model", "")
+    return _facts(store, namespace).get("model", "")
+
+
+def _facts(store: Store, namespace: str) -> dict[str, str]:
+    return (store.get(CONFIG_MAP, namespace, FACTS) or {}).get("data") or {}

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 from maas_lab.errors import InstallError
 from maas_lab.local import packages, vllm
@@ -63,6 +63,14 @@ SCHEMAS = FileOfWheel(
     "kubernetes_validate/kubernetes-json-schema/v1.32.0-local/_definitions.json",
     "d051e286801e034f402c390714bb867143600321e6d0f5cf5f7487284d464182",
 )
+
+
+class Part(NamedTuple):
+    """One part of the runtime environment: its folder, the file that is in it once it is there, and what builds it."""
+
+    folder: Path
+    sign: Path
+    build: Callable[..., None]
 
 
 @dataclass(frozen=True)
@@ -152,14 +160,17 @@ class Runtime:
 
     def missing(self, parts: Iterable[str] = STACK) -> list[str]:
         """Return which of these parts are not there."""
-        signs = {
-            "node": self.node,
-            "python": self.python,
-            "model": self.model,
-            "schemas": self.schemas,
-            "vllm": self.vllm_python,
+        return [name for name in parts if not self._parts[name].sign.exists()]
+
+    @property
+    def _parts(self) -> dict[str, Part]:
+        return {
+            "node": Part(self._node_part, self.node, _build_node),
+            "python": Part(self._python_part, self.python, _build_python),
+            "model": Part(self._model_part, self.model, partial(_build_from_wheel, wanted=MODEL)),
+            "schemas": Part(self._schemas_part, self.schemas, partial(_build_from_wheel, wanted=SCHEMAS)),
+            "vllm": Part(self._vllm_part, self.vllm_python, _build_vllm),
         }
-        return [name for name in parts if not signs[name].exists()]
 
 
 def install(folder: Path, report: Report, parts: Iterable[str] = STACK) -> Runtime:
@@ -181,29 +192,15 @@ def install(folder: Path, report: Report, parts: Iterable[str] = STACK) -> Runti
         folder.mkdir(parents=True, exist_ok=True, mode=0o755)
         with (folder / ".lock").open("w") as lock:
             _hold(lock, report)
-            builders = {
-                "node": (runtime._node_part, _build_node),
-                "python": (runtime._python_part, _build_python),
-                "model": (runtime._model_part, partial(_build_from_wheel, wanted=MODEL)),
-                "schemas": (runtime._schemas_part, partial(_build_from_wheel, wanted=SCHEMAS)),
-                "vllm": (runtime._vllm_part, _build_vllm),
-            }
             for name in runtime.missing(parts):
-                part, build = builders[name]
-                _aside(part, partial(build, runtime=runtime, report=report))
+                part = runtime._parts[name]
+                _aside(part.folder, partial(part.build, runtime=runtime, report=report))
     return runtime
 
 
 def remove_outdated(folder: Path) -> None:
     """Delete half-built parts and parts that other pins made; nothing while an installation is at work."""
-    runtime = Runtime(folder)
-    current = {
-        runtime._python_part,
-        runtime._node_part,
-        runtime._model_part,
-        runtime._schemas_part,
-        runtime._vllm_part,
-    }
+    current = {part.folder for part in Runtime(folder)._parts.values()}
     with (folder / ".lock").open("w") as lock:
         if not try_lock(lock.fileno()):
             return

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from maas_lab.local.kube.controllers.client import EVENT
 from maas_lab.local.kube.controllers.work import Clock, Work, utc
-from maas_lab.local.kube.kinds import of
 from maas_lab.local.kube.lifecycle import Objects
 from maas_lab.local.kube.store import DELETED, Change, Key, Object, Store
 
-EVENT = of("v1", "Event")
 KEPT = timedelta(hours=1)
 
 

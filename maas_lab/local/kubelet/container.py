@@ -20,8 +20,6 @@ from maas_lab.local.kubelet.tools import CREATING, BackOff, Tools, Waiting
 from maas_lab.local.processes import LOST, Leftovers
 from maas_lab.local.supervisor import Hooks, State, Worker
 
-DOOMED = {"Startup": "failed startup probe", "Liveness": "failed liveness probe"}
-
 
 class ContainerRun:
     """One container, over all of its restarts; it belongs to the event loop's thread.
@@ -226,8 +224,11 @@ class ContainerRun:
             unhealthy=lambda kind, why: self._tools.post(self._unhealthy, kind, why),
             doomed=lambda kind: self._tools.post(self._doomed, kind),
         )
-        grace_s = float(self.pod["spec"].get("terminationGracePeriodSeconds", 30))
-        return Worker(start.mark, start.program, self.log(self.number), start.checks, hooks, grace_s)
+        return Worker(start.mark, start.program, self.log(self.number), start.checks, hooks, self._grace_s)
+
+    @property
+    def _grace_s(self) -> float:
+        return float(self.pod["spec"].get("terminationGracePeriodSeconds", 30))
 
     @property
     def _key(self) -> Key:
@@ -237,14 +238,14 @@ class ContainerRun:
         self.tell("Warning", "Unhealthy", f"{kind} probe failed: {why}")
 
     def _doomed(self, kind: str) -> None:
-        self.tell("Normal", "Killing", f"Container {self.name} {DOOMED[kind]}, will be restarted")
+        self.tell("Normal", "Killing", f"Container {self.name} failed {kind.lower()} probe, will be restarted")
 
     def _restart_if_changed(self) -> None:
         """End a process whose container has been given another image; it is started anew like any that ends."""
         if self.spec["image"] != self._reference and not self._is_ending:
             self._is_ending = True
             self.tell("Normal", "Killing", f"Container {self.name} definition changed, will be restarted")
-            self.worker.stop(float(self.pod["spec"].get("terminationGracePeriodSeconds", 30)))
+            self.worker.stop(self._grace_s)
 
     def _tell_what_is_ignored(self) -> None:
         """Say once, openly, what of a manifest is not done on the local cluster."""

@@ -50,14 +50,8 @@ def _all_of(source: Object, lookup: Lookup) -> dict[str, str]:
     """Return all entries of a Secret or ConfigMap as variables."""
     reference = source.get("configMapRef") or source.get("secretRef") or {}
     find = lookup.config_map if source.get("configMapRef") else lookup.secret
-    try:
-        entries = find(reference.get("name", ""))
-    except Missing:
-        if reference.get("optional"):
-            return {}
-        raise
     prefix = source.get("prefix") or ""
-    return {prefix + key: _text(value) for key, value in entries.items()}
+    return {prefix + key: _text(value) for key, value in find(reference).items()}
 
 
 def _value_from(source: Object, pod: Object, container: Object, lookup: Lookup) -> str | None:
@@ -71,17 +65,11 @@ def _value_from(source: Object, pod: Object, container: Object, lookup: Lookup) 
     return _entry(source["configMapKeyRef"], "ConfigMap", lookup.config_map, lookup.namespace)
 
 
-def _entry(one: Object, kind: str, find: Callable[[str], dict[str, bytes]], namespace: str) -> str | None:
-    name = one.get("name", "")
-    try:
-        entries = find(name)
-        if one["key"] not in entries:
-            raise Missing(f"couldn't find key {one['key']} in {kind} {namespace}/{name}")
-    except Missing:
-        if one.get("optional"):
-            return None
-        raise
-    return _text(entries[one["key"]])
+def _entry(one: Object, kind: str, find: Callable[[Object], dict[str, bytes]], namespace: str) -> str | None:
+    value = find(one).get(one["key"])
+    if value is None and not one.get("optional"):
+        raise Missing(f"couldn't find key {one['key']} in {kind} {namespace}/{one.get('name', '')}")
+    return None if value is None else _text(value)
 
 
 def _text(value: bytes) -> str:

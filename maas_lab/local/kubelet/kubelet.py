@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from pathlib import Path
 
 from maas_lab.local.images import Catalogue
-from maas_lab.local.kube.controllers.client import CLAIM, NODE, POD, Client
+from maas_lab.local.kube.controllers.client import CLAIM, CONFIG_MAP, NODE, POD, SECRET, Client
 from maas_lab.local.kube.controllers.events import Recorder
 from maas_lab.local.kube.controllers.work import Clock, Work, utc
 from maas_lab.local.kube.lifecycle import Objects
@@ -16,7 +16,7 @@ from maas_lab.local.kube.status import bad_request
 from maas_lab.local.kube.store import DELETED, Change, Key, Object
 from maas_lab.local.kube.texts import stamp
 from maas_lab.local.kubelet import logs, node
-from maas_lab.local.kubelet.lookup import CONFIG_MAP, NODE_NAME, SECRET
+from maas_lab.local.kubelet.lookup import NODE_NAME
 from maas_lab.local.kubelet.pod import PodRun
 from maas_lab.local.kubelet.pulls import Pulls
 from maas_lab.local.kubelet.tools import Names, Tools
@@ -60,22 +60,18 @@ class Kubelet:
         self._work: Work | None = None
         self._is_stopping = False
 
-    def begin(self, left: Leftovers | None = None) -> None:
+    def begin(self, left: Leftovers) -> None:
         """Adopt the processes of an earlier daemon, and make every stored status true again.
 
         Args:
-            left: what that daemon left; the caller ends what nobody takes. By default the kubelet looks itself, and
-                ends it.
+            left: what that daemon left; the caller ends what nobody takes.
         """
-        found = left or Leftovers(self._home)
         node.report(self._client, self._catalogue, self._home, stamp(self._clock()))
         pods = [pod for pod in self._client.list(POD) if _is_here(pod)]
         self._volumes.sweep(pod["metadata"]["uid"] for pod in pods)
         for pod in pods:
             run = self._runs[pod["metadata"]["uid"]] = PodRun(self._tools, self._objects, pod)
-            run.adopt(found)
-        if left is None:
-            found.end_rest()
+            run.adopt(left)
         for run in self._runs.values():
             for one in run.containers:
                 if one.worker:
@@ -85,8 +81,6 @@ class Kubelet:
 
     async def run(self) -> None:
         """Work until cancelled."""
-        if self._work is None:
-            self.begin()
         self._loop = asyncio.get_running_loop()
         while self._posted:
             call, arguments = self._posted.popleft()

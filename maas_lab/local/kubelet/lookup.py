@@ -8,15 +8,13 @@ import re
 from typing import Any
 
 from maas_lab.local.kube import quantities
-from maas_lab.local.kube.controllers.client import NODE, Client
-from maas_lab.local.kube.kinds import of
+from maas_lab.local.kube.controllers.client import CONFIG_MAP, NODE, SECRET, Client
+from maas_lab.local.kube.kinds import Kind
 from maas_lab.local.kube.store import Object
 from maas_lab.settings import LOOPBACK
 
-CONFIG_MAP, SECRET = of("v1", "ConfigMap"), of("v1", "Secret")
 NODE_NAME = "local"
 _ITEM = re.compile(r"metadata\.(labels|annotations)\['([^']+)'\]")
-_DEFAULT_DIVISOR = "1"
 
 
 class Missing(Exception):
@@ -29,28 +27,30 @@ class Lookup:
     def __init__(self, client: Client, namespace: str) -> None:
         self._client, self.namespace = client, namespace
 
-    def secret(self, name: str) -> dict[str, bytes]:
-        """Return a Secret's entries.
+    def secret(self, reference: Object) -> dict[str, bytes]:
+        """Return a Secret's entries; none of one that is not there and is `optional`.
 
         Raises:
             Missing: there is no such Secret.
         """
-        found = self._client.get(SECRET, self.namespace, name)
-        if found is None:
-            raise Missing(f'secret "{name}" not found')
-        return {key: base64.b64decode(value) for key, value in (found.get("data") or {}).items()}
+        return _decoded(self._found(SECRET, reference).get("data"))
 
-    def config_map(self, name: str) -> dict[str, bytes]:
-        """Return a ConfigMap's entries.
+    def config_map(self, reference: Object) -> dict[str, bytes]:
+        """Return a ConfigMap's entries; none of one that is not there and is `optional`.
 
         Raises:
             Missing: there is no such ConfigMap.
         """
-        found = self._client.get(CONFIG_MAP, self.namespace, name)
-        if found is None:
-            raise Missing(f'configmap "{name}" not found')
-        binary = {key: base64.b64decode(value) for key, value in (found.get("binaryData") or {}).items()}
-        return binary | {key: value.encode() for key, value in (found.get("data") or {}).items()}
+        found = self._found(CONFIG_MAP, reference)
+        texts = {key: value.encode() for key, value in (found.get("data") or {}).items()}
+        return _decoded(found.get("binaryData")) | texts
+
+    def _found(self, kind: Kind, reference: Object) -> Object:
+        name = reference.get("name", "")
+        found = self._client.get(kind, self.namespace, name)
+        if found is None and not reference.get("optional"):
+            raise Missing(f'{kind.singular} "{name}" not found')
+        return found or {}
 
     def resource(self, container: Object, asked: Object) -> str:
         """Return a container's request or limit as a number; without a limit, what the node offers."""
@@ -59,7 +59,7 @@ class Lookup:
         node = self._client.get(NODE, "", NODE_NAME) or {}
         offered = (node.get("status") or {}).get("allocatable") or {}
         value = given.get(name) or (offered.get(name, "0") if kind == "limits" else "0")
-        divisor = quantities.value(str(asked.get("divisor") or "0")) or quantities.value(_DEFAULT_DIVISOR)
+        divisor = quantities.value(str(asked.get("divisor") or "0")) or 1
         return str(math.ceil(quantities.value(str(value)) / divisor))
 
 
@@ -82,6 +82,10 @@ def field(pod: Object, path: str) -> str:
     if path not in known:
         raise Missing(f"unsupported fieldPath: {path}")
     return known[path]
+
+
+def _decoded(entries: dict[str, str] | None) -> dict[str, bytes]:
+    return {key: base64.b64decode(value) for key, value in (entries or {}).items()}
 
 
 def _quoted(text: str) -> str:

@@ -12,7 +12,7 @@ import psutil
 from maas_lab.local.images import Catalogue
 from maas_lab.local.kube import discovery
 from maas_lab.local.kube.controllers.client import NODE, Client
-from maas_lab.local.kube.controllers.common import condition, status
+from maas_lab.local.kube.controllers.common import dated, status
 from maas_lab.local.kube.store import Object
 from maas_lab.local.kubelet.lookup import NODE_NAME
 from maas_lab.settings import LOOPBACK
@@ -44,7 +44,7 @@ def report(client: Client, catalogue: Catalogue, home: Path, at: str) -> None:
     told = {
         "capacity": capacity,
         "allocatable": {**capacity, "memory": f"{(psutil.virtual_memory().total - RESERVED) // 1024}Ki"},
-        "conditions": [_condition(status(node), at, *one) for one in CONDITIONS],
+        "conditions": [dated(_condition(at, *one), status(node)) for one in CONDITIONS],
         "addresses": [
             {"type": "InternalIP", "address": LOOPBACK},
             {"type": "Hostname", "address": NODE_NAME},
@@ -55,11 +55,9 @@ def report(client: Client, catalogue: Catalogue, home: Path, at: str) -> None:
     client.update_status(NODE, node, {**status(node), **told})
 
 
-def _condition(old: Object, at: str, type_: str, value: str, reason: str, message: str) -> Object:
-    before = condition(old, type_)
-    since = before["lastTransitionTime"] if before and before["status"] == value else at
+def _condition(at: str, type_: str, value: str, reason: str, message: str) -> Object:
     told = {"type": type_, "status": value, "reason": reason, "message": message}
-    return {**told, "lastHeartbeatTime": at, "lastTransitionTime": since}
+    return {**told, "lastHeartbeatTime": at, "lastTransitionTime": at}
 
 
 def _labels() -> dict[str, str]:

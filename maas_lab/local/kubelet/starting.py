@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +15,7 @@ from maas_lab.local.kubelet.lookup import Lookup, Missing
 from maas_lab.local.kubelet.tools import Tools, Waiting
 from maas_lab.local.kubelet.volumes import mounts
 from maas_lab.local.probes import Check, is_free
-from maas_lab.local.processes import Mark
+from maas_lab.local.processes import Mark, fingerprint
 
 AGAIN_S = 10.0  # until a program that could not be made is tried again
 
@@ -56,9 +54,8 @@ def prepare(tools: Tools, pod: Object, container: Object, image: Image, folders:
         event = ("Warning", "Failed", f"Error: {error}")
         raise Waiting("CreateContainerError", str(error), AGAIN_S, event) from error
     addresses = [resolve(one.get("value") or "") for one in container.get("env") or ()]
-    told = json.dumps([container, sorted(ports.items()), addresses], sort_keys=True)
-    fingerprint = hashlib.sha256(told.encode()).hexdigest()[:16]
-    mark = Mark(f"{metadata['uid']}/{name}", fingerprint, program.stop_signal, tools.home)
+    way = fingerprint(container, sorted(ports.items()), addresses)
+    mark = Mark(f"{metadata['uid']}/{name}", way, program.stop_signal, tools.home)
     return Start(program, mark, tuple(checks(container, ports, program)))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from maas_lab.local.kube.controllers.common import condition
+from maas_lab.local.kube.controllers.common import condition, dated
 from maas_lab.local.kube.store import Object
 from maas_lab.local.supervisor import State
 from maas_lab.settings import LOOPBACK
@@ -53,7 +53,9 @@ def pod(obj: Object, containers: Sequence[Object], at: str, *, mounted: bool, ov
     """
     old = obj.get("status") or {}
     phase = _phase(obj["spec"].get("restartPolicy", "Always"), containers, over=over)
-    new = [_dated(one, old, at) for one in _conditions(obj, containers, phase, mounted=mounted)]
+    new = [
+        dated({**one, "lastTransitionTime": at}, old) for one in _conditions(obj, containers, phase, mounted=mounted)
+    ]
     others = [one for one in old.get("conditions") or () if one["type"] not in OURS]
     addresses = {"podIP": LOOPBACK, "podIPs": [{"ip": LOOPBACK}]} if mounted else {}
     return {
@@ -115,10 +117,3 @@ def _closed_gates(obj: Object) -> tuple[str, ...]:
 def _condition(type_: str, is_true: bool, reason: str = "", message: str = "") -> Object:
     told: dict[str, Any] = {"type": type_, "status": "True" if is_true else "False", "lastProbeTime": None}
     return {**told, **({"reason": reason} if reason else {}), **({"message": message} if message else {})}
-
-
-def _dated(new: Object, old: Object, at: str) -> Object:
-    """Return a condition with the time of its last transition."""
-    before = condition(old, new["type"])
-    kept = before and before["status"] == new["status"] and before.get("lastTransitionTime")
-    return {**new, "lastTransitionTime": kept or at}

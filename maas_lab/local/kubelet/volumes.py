@@ -112,22 +112,15 @@ def mounts(container: Object, folders: Mapping[str, Path]) -> dict[str, Path]:
 
 
 def _from_config_map(one: Object, lookup: Lookup) -> Files:
-    missing = "configmap references non-existent config key: {}"
-    return _chosen(one, lambda: lookup.config_map(one.get("name", "")), missing)
+    return _chosen(one, lookup.config_map(one), "configmap references non-existent config key: {}")
 
 
 def _from_secret(one: Object, lookup: Lookup) -> Files:
-    return _chosen(one, lambda: lookup.secret(one["name"]), "references non-existent secret key: {}")
+    return _chosen(one, lookup.secret(one), "references non-existent secret key: {}")
 
 
-def _chosen(one: Object, find, missing: str) -> Files:
+def _chosen(one: Object, entries: Files, missing: str) -> Files:
     """Return the entries that a volume shows: all, or those of its items under other names."""
-    try:
-        entries = find()
-    except Missing:
-        if one.get("optional"):
-            return {}
-        raise
     if not one.get("items"):
         return entries
     files = {}

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from maas_lab.local.home import write_private
+from maas_lab.local.probes import is_free
 from maas_lab.settings import LOOPBACK
 
 
@@ -22,7 +23,7 @@ class Ports:
     def __init__(self, file: Path, ours: Collection[int] = ()) -> None:
         self._file = file
         known = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-        self._known: dict[str, int] = {name: port for name, port in known.items() if port in ours or _is_free(port)}
+        self._known: dict[str, int] = {name: port for name, port in known.items() if port in ours or is_free(port)}
 
     def of(self, *name: str) -> int:
         """Return the port of a name, e.g. `of("pod", uid, "8080")`; a new one where it has none."""
@@ -51,11 +52,3 @@ class Ports:
 
     def _write(self) -> None:
         write_private(self._file, json.dumps(self._known, indent=1))
-
-
-def _is_free(port: int) -> bool:
-    try:
-        socket.create_server((LOOPBACK, port)).close()
-    except OSError:
-        return False
-    return True

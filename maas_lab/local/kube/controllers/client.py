@@ -10,8 +10,9 @@ from maas_lab.local.kube.lifecycle import Objects, Target
 from maas_lab.local.kube.queries import WriteOptions
 from maas_lab.local.kube.store import Object
 
-CLAIM, EVENT, NAMESPACE, NODE, POD, SERVICE = (
-    of("v1", kind) for kind in ("PersistentVolumeClaim", "Event", "Namespace", "Node", "Pod", "Service")
+CLAIM, CONFIG_MAP, EVENT, NAMESPACE, NODE, POD, SECRET, SERVICE = (
+    of("v1", kind)
+    for kind in ("PersistentVolumeClaim", "ConfigMap", "Event", "Namespace", "Node", "Pod", "Secret", "Service")
 )
 DEPLOYMENT, REPLICA_SET, STATEFUL_SET = (of("apps/v1", kind) for kind in ("Deployment", "ReplicaSet", "StatefulSet"))
 ENDPOINT_SLICE = of("discovery.k8s.io/v1", "EndpointSlice")

@@ -27,13 +27,18 @@ def condition(obj_status: Object, type_: str) -> Object | None:
     return next((one for one in obj_status.get("conditions") or () if one["type"] == type_), None)
 
 
+def dated(new: Object, obj_status: Object) -> Object:
+    """Return a condition with the time of its last transition, which stays while its status does."""
+    old = condition(obj_status, new["type"])
+    if old and old["status"] == new["status"] and old.get("lastTransitionTime"):
+        return {**new, "lastTransitionTime": old["lastTransitionTime"]}
+    return new
+
+
 def with_condition(conditions: Iterable[Object], new: Object) -> list[Object]:
     """Return conditions with one replaced; the time of its last transition stays while its status does."""
     had = list(conditions)
-    old = next((one for one in had if one["type"] == new["type"]), None)
-    if old and old["status"] == new["status"] and old.get("lastTransitionTime"):
-        new = {**new, "lastTransitionTime": old["lastTransitionTime"]}
-    return [*(one for one in had if one["type"] != new["type"]), new]
+    return [*(one for one in had if one["type"] != new["type"]), dated(new, {"conditions": had})]
 
 
 def selects(selector: Object | None, labels: Object) -> bool:

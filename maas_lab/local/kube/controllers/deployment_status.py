@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from maas_lab.local.kube.controllers.common import condition, read_stamp, status, without_zeros
+from maas_lab.local.kube.controllers.common import condition, read_stamp, status, with_condition, without_zeros
 from maas_lab.local.kube.controllers.rollout import limits, wanted
 from maas_lab.local.kube.store import Object
 from maas_lab.local.kube.texts import stamp
@@ -40,11 +40,8 @@ def put(told: Object, type_: str, value: str, reason: str, message: str, at: dat
 
 
 def _fresh(told: Object, new: Object, at: datetime) -> Object:
-    old = condition(told, new["type"])
-    since = old["lastTransitionTime"] if old and old["status"] == new["status"] else stamp(at)
-    new = {**new, "lastUpdateTime": stamp(at), "lastTransitionTime": since}
-    kept = [one for one in told.get("conditions") or () if one["type"] != new["type"]]
-    return {**told, "conditions": [*kept, new]}
+    new = {**new, "lastUpdateTime": stamp(at), "lastTransitionTime": stamp(at)}
+    return {**told, "conditions": with_condition(told.get("conditions") or (), new)}
 
 
 def with_availability(deployment: Object, told: Object, at: datetime) -> Object:
