@@ -5,8 +5,7 @@ from __future__ import annotations
 from maas_lab.cluster import Cluster
 from maas_lab.errors import NotFound
 from maas_lab.gateway import Gateway
-
-FACTS = "maas-lab"  # the ConfigMap; both infrastructure overlays make it
+from maas_lab.settings import FACTS
 
 
 class Platform:

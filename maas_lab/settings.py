@@ -15,6 +15,7 @@ from maas_lab.errors import UsageError
 
 LOOPBACK = "127.0.0.1"
 NAMESPACE = "maas-system"  # where manifests/ put the platform
+FACTS = "maas-lab"  # the ConfigMap there that says where everything is
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 INSTALLER = "MAAS_LAB_INSTALLER"
 

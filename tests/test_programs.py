@@ -48,7 +48,7 @@ class Pod:
         volume.mkdir(mode=0o700)
         self.port = ports.of("pod", name, str(image.ports[0]))
         known = {mount: volume} if mount else {}
-        self.container = Container(env, {image.ports[0]: self.port}, known, self.folder, name)
+        self.container = Container(env, {image.ports[0]: self.port}, known, self.folder)
         self.image, self.log = image, home / f"{name}.log"
         self.process: psutil.Popen | None = None
 
@@ -158,7 +158,7 @@ def test_the_local_overlays_run_here(images, tmp_path):
             for container in spec.get("containers", []):
                 image = images.find(container["image"])
                 assert tuple(port["containerPort"] for port in container["ports"]) == image.ports
-                given = Container(DATABASE, dict.fromkeys(image.ports, 1), {}, tmp_path, "uid")
+                given = Container(DATABASE, dict.fromkeys(image.ports, 1), {}, tmp_path)
                 probes = [value for name, value in container.items() if name.endswith("Probe")]
                 commands = {probe["exec"]["command"][0] for probe in probes if "exec" in probe}
                 assert commands == set(image.program(given).commands)
@@ -446,7 +446,7 @@ def test_calls_are_booked_although_the_gateway_ends(pods, database, runtime):
 
 def test_the_gateways_environment_is_the_manifests(images, tmp_path):
     env = {"DATABASE_URL": "postgresql://u%40x:p%2Fw@db.example:5432/d?sslmode=require", "PATH": "/nowhere", "A": "b"}
-    program = images.find(litellm.REFERENCE).program(Container(env, {4000: 1}, {}, tmp_path, "uid"))
+    program = images.find(litellm.REFERENCE).program(Container(env, {4000: 1}, {}, tmp_path))
     assert program.env["DATABASE_URL"] == "postgresql://u%40x@db.example:5432/d?sslmode=require"
     assert (program.env["PGPASSWORD"], program.env["A"]) == ("p/w", "b")
     assert program.env["PATH"] != "/nowhere"

@@ -35,7 +35,7 @@ def silent(text, done, total):
 
 
 def program(folder, **env):
-    return vllm.program(Runtime(folder / "runtime"), Container(env, {8080: 4711}, {}, folder, "uid"))
+    return vllm.program(Runtime(folder / "runtime"), Container(env, {8080: 4711}, {}, folder))
 
 
 def test_it_is_pulled_only_where_it_is_missing(tmp_path):

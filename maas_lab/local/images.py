@@ -19,14 +19,12 @@ class Container:
         ports: each port that the image listens on, and the loopback port to use instead of it.
         volumes: each mount path, and the folder on this machine that is meant.
         folder: private and empty at the pod's start; it goes with the pod.
-        uid: of the pod.
     """
 
     env: Mapping[str, str] = field(repr=False)
     ports: Mapping[int, int]
     volumes: Mapping[str, Path]
     folder: Path
-    uid: str
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from maas_lab.local.kube.controllers.client import CONFIG_MAP, INFERENCE_SERVICE
 from maas_lab.local.kube.controllers.common import is_ready, read_stamp, status
 from maas_lab.local.kube.controllers.routes import admitted_host
 from maas_lab.local.kube.store import Object, Store
+from maas_lab.settings import FACTS
 
 COMPONENT = "app.kubernetes.io/component"
-FACTS = "maas-lab"
 
 
 def rows(store: Store, namespace: str, log: Callable[[Object], Path | None]) -> list[dict[str, Any]]:

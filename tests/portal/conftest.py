@@ -77,7 +77,7 @@ class Pod:
         for one in (folder, volume):
             one.mkdir(mode=0o700, exist_ok=True)
         volumes = {self.mount: volume} if self.mount else {}
-        container = Container(self.env, {self.image.ports[0]: self.port}, volumes, folder, self.name)
+        container = Container(self.env, {self.image.ports[0]: self.port}, volumes, folder)
         program = self.image.program(container)
         program.prepare(time.sleep)
         self.process = processes.spawn(program.argv, program.env, program.cwd, self.log)

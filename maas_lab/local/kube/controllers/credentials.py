@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
-from maas_lab.local.kube.controllers.client import NAMESPACE, Client
+from maas_lab.local.kube.controllers.client import CONFIG_MAP, NAMESPACE, SECRET, Client
 from maas_lab.local.kube.kinds import of
 from maas_lab.local.kube.store import Change, Key, Object
 
@@ -13,7 +13,7 @@ ROOT = "kube-root-ca.crt"
 TYPE = "kubernetes.io/service-account-token"
 NAME, UID = "kubernetes.io/service-account.name", "kubernetes.io/service-account.uid"
 LIFETIME_S = 10 * 365 * 86400  # a real one never ends
-CONFIG_MAP, SECRET, ACCOUNT = (of("v1", kind) for kind in ("ConfigMap", "Secret", "ServiceAccount"))
+ACCOUNT = of("v1", "ServiceAccount")
 
 
 class Signer(Protocol):
