@@ -1,0 +1,71 @@
+// Models, and who may use them.
+
+import { everyRow, get, post } from "../api.js";
+
+// A model may have several subscriptions over time: which of them counts.
+const RANK = ["active", "pending", "denied"];
+
+/** Return the models that can be subscribed to. */
+export async function models() {
+  const rows = await everyRow("/models");
+  return rows.filter((row) => row.isActive !== false).map(readModel);
+}
+
+/** Return where calls go. */
+export async function gateway() {
+  return (await get("/config")).litellmApiUrl;
+}
+
+/** Return the user's subscriptions by model: of several, the one that counts. */
+export async function subscriptions() {
+  const found = new Map();
+  for (const row of await everyRow("/subscriptions")) {
+    const known = found.get(row.modelId);
+    if (!known || rank(row) < rank(known)) found.set(row.modelId, row);
+  }
+  return found;
+}
+
+/** Subscribe to a model; what is there already is used. A restricted model's subscription begins as `pending`. */
+export async function subscribe(model, known) {
+  if (known && RANK.includes(known.status)) return known;
+  return post("/subscriptions", { modelId: model });
+}
+
+/** Ask the administrators to look again at what they denied. */
+export const askAgain = (subscription) => post(`/subscriptions/${subscription.id}/request-review`);
+
+/** Say in words what a subscription allows. */
+export function standing(model, subscription) {
+  const reason = subscription?.statusReason ? `: ${subscription.statusReason}` : "";
+  const words = {
+    active: "Subscribed",
+    pending: "Waits for an administrator’s approval",
+    denied: `Denied${reason}`,
+  };
+  return words[subscription?.status] ?? (model.restricted ? "Not subscribed; needs approval" : "Not subscribed");
+}
+
+/** Return the names under which usage is filed, with the catalogue's: LiteMaaS files it under the model server's. */
+export function filedNames(known) {
+  return new Map(known.map((model) => [`${model.provider}/${model.served}`, model.name]));
+}
+
+function rank(row) {
+  const found = RANK.indexOf(row.status);
+  return found < 0 ? RANK.length : found;
+}
+
+function readModel(row) {
+  return {
+    name: row.id,
+    description: row.description || "",
+    context: row.contextLength,
+    restricted: Boolean(row.restrictedAccess),
+    // Whatever `pricing.unit` says, prices are per token.
+    input: 1000 * (row.inputCostPerToken ?? row.pricing?.input ?? 0),
+    output: 1000 * (row.outputCostPerToken ?? row.pricing?.output ?? 0),
+    provider: row.provider,
+    served: row.backendModelName,
+  };
+}

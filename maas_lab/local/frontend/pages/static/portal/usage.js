@@ -1,0 +1,116 @@
+// What was used: by hour, by model, by application. Numbers are added up only where the portal gives parts.
+
+import { download, get, ifServed, post } from "../api.js";
+import { filedNames, models } from "./catalog.js";
+
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
+
+/** Return the user's own cap and spend. */
+export const budget = () => get("/usage/budget");
+
+/** Return the user's own usage of the last days. */
+export const ownDays = (days) => report("/usage/analytics", days);
+
+/** Return everybody's usage of the last days. */
+export const allDays = (days) => report("/admin/usage/analytics", days);
+
+/** Return the user's own last 24 hours; nothing where the portal knows only days, as LiteMaaS does. */
+export const ownHours = () => hours("/usage/hours");
+
+/** Return everybody's last 24 hours. */
+export const allHours = () => hours("/admin/usage/hours");
+
+/** Make the portal look at today's calls again. */
+export const refreshToday = () => post("/admin/usage/refresh-today");
+
+/** Return everybody's usage as a CSV file, one line per user. */
+export const exported = (days) => download("/admin/usage/export", { ...span(days), format: "csv" });
+
+/** Return usage by application and user; nothing where the portal does not tell it. */
+export async function byApplication(days) {
+  const rows = await ifServed(() => everyTableRow("/admin/usage/by-key", days), null);
+  if (!rows) return null;
+  const named = rows.map((row) => ({ ...readRow(row), name: row.application || row.keyName, user: row.username }));
+  return summed(named, (row) => `${row.name}\n${row.user}`);
+}
+
+/** Return usage by user. */
+export async function byUser(days) {
+  const rows = await everyTableRow("/admin/usage/by-user", days);
+  return byCost(rows.map((row) => ({ ...readRow(row), name: row.username, user: row.username })));
+}
+
+/** Return the first day and the last of a span that ends today; days are the gateway's, so UTC. */
+export function span(days) {
+  const iso = (moment) => new Date(moment).toISOString().slice(0, 10);
+  return { startDate: iso(Date.now() - (days - 1) * DAY), endDate: iso(Date.now()) };
+}
+
+async function report(path, days) {
+  const [told, catalogue] = await Promise.all([post(path, span(days)), models()]);
+  const names = filedNames(catalogue);
+  const rows = (told.topModels ?? []).map((row) => ({ ...readRow(row), name: names.get(row.modelId) ?? row.modelId }));
+  return {
+    requests: told.totalRequests,
+    tokens: readTokens(told.totalTokens ?? {}),
+    cost: told.totalCost?.total ?? 0,
+    models: byCost(rows),
+    days: (told.dailyUsage ?? []).map((row) => ({ ...readRow(row), day: row.date })),
+  };
+}
+
+async function hours(path) {
+  const told = await ifServed(() => get(path, { hours: 24 }), null);
+  if (!told) return null;
+  const first = Math.floor(new Date(told.since) / HOUR);
+  const found = [];
+  for (let hour = first; hour <= Math.floor(Date.now() / HOUR); hour += 1) {
+    const rows = told.data.filter((row) => Math.floor(new Date(row.hour) / HOUR) === hour);
+    found.push({ hour: hour * HOUR, ...total(rows.map(readHour)) });
+  }
+  const byModel = summed(told.data.map((row) => ({ ...readHour(row), name: row.model })), (row) => row.name);
+  return { hours: found, models: byModel, ...total(found) };
+}
+
+async function everyTableRow(path, days) {
+  const rows = [];
+  for (let page = 1, last = 1; page <= last; page += 1) {
+    const told = await post(path, { ...span(days), page, limit: 200 });
+    rows.push(...told.data);
+    last = told.pagination.totalPages;
+  }
+  return rows;
+}
+
+/** Read an hour's row; a refused call is a request (a hit) as well. */
+function readHour(row) {
+  const refused = Number(row.rejected ?? 0);
+  return { requests: Number(row.requests) + refused, refused, tokens: Number(row.tokens ?? 0), cost: Number(row.cost ?? 0) };
+}
+
+function readRow(row) {
+  const told = row.metrics ?? row;
+  const { total: tokens } = readTokens(typeof told.tokens === "object" ? told.tokens : { total: told.tokens });
+  return { requests: told.requests ?? 0, refused: told.failedRequests ?? 0, tokens, cost: told.cost ?? 0 };
+}
+
+/** Read tokens; parts that do not add up (LiteMaaS counts some twice) are left out, so that nobody relies on them. */
+function readTokens({ total = 0, prompt, completion }) {
+  return prompt + completion === total ? { total, prompt, completion } : { total };
+}
+
+function total(rows) {
+  const sum = (name) => rows.reduce((whole, row) => whole + row[name], 0);
+  return { requests: sum("requests"), refused: sum("refused"), tokens: sum("tokens"), cost: sum("cost") };
+}
+
+function summed(rows, key) {
+  const groups = new Map();
+  for (const row of rows) groups.set(key(row), [...(groups.get(key(row)) ?? []), row]);
+  return byCost([...groups.values()].map((group) => ({ ...group[0], ...total(group) })));
+}
+
+function byCost(rows) {
+  return rows.sort((one, other) => other.cost - one.cost || other.requests - one.requests);
+}

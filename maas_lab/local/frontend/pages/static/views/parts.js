@@ -1,0 +1,81 @@
+// What several views show.
+
+import { columns, share } from "../chart.js";
+import { h, table, tiles } from "../dom.js";
+import { count, day, hour, money } from "../format.js";
+
+const MEASURES = [
+  ["requests", "Requests (hits)", count],
+  ["tokens", "Tokens", count],
+  ["cost", "Cost", money],
+];
+
+/** A part of a view under its heading. */
+export function section(title, ...content) {
+  return h("section", {}, h("h2", {}, title), ...content);
+}
+
+/** A link that looks like a button. */
+export const linkButton = (text, hash) => h("a", { href: hash, class: "button primary" }, text);
+
+/** Requests, tokens and cost in large. `usage` has `tokens` as a number or as parts. */
+export function totals(usage) {
+  const { total, prompt } = typeof usage.tokens === "object" ? usage.tokens : { total: usage.tokens };
+  const parts = prompt === undefined ? "" : `${count(prompt)} prompt + ${count(usage.tokens.completion)} completion`;
+  const refused = usage.refused ? `${count(usage.refused)} of them refused` : "";
+  return tiles([
+    ["Requests (hits)", count(usage.requests), refused],
+    ["Tokens", count(total), parts],
+    ["Cost", money(usage.cost)],
+  ]);
+}
+
+/** A chart of the hours, or of the days where the portal knows no hours, with the numbers as a table. */
+export function timeline(hours, days) {
+  const points = hours
+    ? hours.hours.map((row) => ({ ...row, label: hour(row.hour) }))
+    : days.map((row) => ({ ...row, label: day(row.day) }));
+  const unit = hours ? "hour" : "day";
+  const figure = h("div", { class: "figure" });
+  const draw = (name) => figure.replaceChildren(chart(points, name, unit));
+  draw("requests");
+  return [
+    choice(draw),
+    figure,
+    h("details", {}, h("summary", {}, "The chart as a table"), numbers(points, unit)),
+  ];
+}
+
+function choice(draw) {
+  const one = ([name, title], index) =>
+    h(
+      "label",
+      {},
+      h("input", { type: "radio", name: "measure", value: name, checked: index === 0, on: { change: () => draw(name) } }),
+      h("span", {}, title),
+    );
+  return h("fieldset", { class: "choice" }, h("legend", {}, "Show"), MEASURES.map(one));
+}
+
+function chart(points, name, unit) {
+  const [, title, write] = MEASURES.find(([one]) => one === name);
+  const values = points.map((point) => ({ label: point.label, value: point[name] }));
+  const most = values.reduce((found, one) => (one.value > found.value ? one : found), { value: 0 });
+  const peak = most.value ? `the most, ${write(most.value)}, at ${most.label}` : "nothing in this time";
+  return columns({ points: values, write, summary: `${title} by ${unit}: ${peak}. The numbers are in the table below.` });
+}
+
+function numbers(points, unit) {
+  const measured = MEASURES.map(([name, title, write]) => ({ title, number: true, cell: (row) => write(row[name]) }));
+  const first = { title: unit === "hour" ? "Hour from" : "Day", cell: (row) => row.label };
+  return table({ caption: `Usage by ${unit}`, columns: [first, ...measured], rows: points });
+}
+
+/** A table of usage with a bar for the cost. `names` are the columns that come first. */
+export function usageTable(caption, names, rows, empty) {
+  const most = Math.max(...rows.map((row) => row.cost), 0);
+  const measured = MEASURES.map(([name, title, write]) => ({ title, number: true, cell: (row) => write(row[name]) }));
+  const refused = { title: "Of them refused", number: true, cell: (row) => count(row.refused) };
+  const bar = { title: "Share of cost", cell: (row) => [share(row.cost, most)] };
+  return table({ caption, columns: [...names, measured[0], refused, ...measured.slice(1), bar], rows, empty });
+}

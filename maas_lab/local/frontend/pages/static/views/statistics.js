@@ -1,0 +1,75 @@
+// Everybody's usage, for administrators and auditors.
+
+import { button, h } from "../dom.js";
+import { busy } from "../forms.js";
+import { field } from "../forms.js";
+import { time } from "../format.js";
+import { say } from "../notices.js";
+import { allDays, allHours, byApplication, byUser, exported, refreshToday, span } from "../portal/usage.js";
+import { section, timeline, totals, usageTable } from "./parts.js";
+
+const SPANS = [["1", "today (UTC)"], ["7", "the last 7 days"], ["30", "the last 30 days"], ["90", "the last 90 days"]];
+
+/** Return the view. The span of days stays chosen while people go to and fro. */
+export function statistics() {
+  let days = "7";
+
+  const draw = async (context) => {
+    const [hours, report, applications] = await Promise.all([allHours(), allDays(days), byApplication(days)]);
+    const users = applications ? null : await byUser(days);
+    const choose = (event) => {
+      days = event.target.value;
+      context.redraw();
+    };
+    const chosen = field("Days", { name: "days", id: "days", choices: SPANS, value: days, on: { change: choose } });
+    return [
+      h(
+        "div",
+        { class: "row spread" },
+        h("p", {}, `As of ${time(Date.now())}.`),
+        h(
+          "div",
+          { class: "row" },
+          button("Refresh", (event) => refresh(event.currentTarget, context), { id: "refresh" }),
+          button("Export as CSV", (event) => busy(event.currentTarget, () => save(days)), { id: "export" }),
+        ),
+      ),
+      hours ? section("The last 24 hours", totals(hours), ...timeline(hours)) : section("By day", ...timeline(null, report.days)),
+      section("Longer", h("div", { class: "narrow" }, chosen), totals(report)),
+      section("By application", applications ? applicationTable(applications) : userTable(users)),
+      section("By model", usageTable("Usage by model", [{ title: "Model", cell: (row) => row.name }], report.models, NONE)),
+    ];
+  };
+
+  return { title: "Statistics", draw };
+}
+
+const NONE = "No request was made in this time.";
+
+function applicationTable(rows) {
+  const names = [{ title: "Application", cell: (row) => row.name }, { title: "User", cell: (row) => row.user }];
+  return usageTable("Usage by application", names, rows, NONE);
+}
+
+function userTable(rows) {
+  return [
+    h("p", {}, "This portal does not tell usage by application; here it is by user."),
+    usageTable("Usage by user", [{ title: "User", cell: (row) => row.name }], rows, NONE),
+  ];
+}
+
+function refresh(pressed, context) {
+  busy(pressed, async () => {
+    await refreshToday();
+    await context.redraw();
+    say("The statistics are up to date.");
+  });
+}
+
+async function save(days) {
+  const { startDate, endDate } = span(days);
+  const address = URL.createObjectURL(await exported(days));
+  h("a", { href: address, download: `usage-${startDate}-${endDate}.csv` }).click();
+  URL.revokeObjectURL(address);
+  say("The CSV file is saved, one line per user.");
+}
