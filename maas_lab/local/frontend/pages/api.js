@@ -20,25 +20,17 @@ const HINTS = {
   413: "Send less at once.",
 };
 const LATER = "Try again in a moment; if it stays, tell whoever runs the portal.";
-const WORDS = {
-  400: "The portal does not accept this",
-  401: "Your session is over",
-  403: "You may not do this",
-  404: "The portal does not have this",
-  409: "This does not fit what is there already",
-  429: "Too many requests in this minute",
-};
-
 export const get = (path, query) => call("GET", path, { query });
 export const post = (path, body = {}) => call("POST", path, { body });
 export const patch = (path, body) => call("PATCH", path, { body });
 export const remove = (path) => call("DELETE", path, {});
 
-/** Return all rows of a listing, however many pages it has. */
-export async function everyRow(path, query = {}) {
+/** Return all rows of a listing, however many pages it has; with a `body` it is a POST. */
+export async function everyRow(path, query, body) {
   const rows = [];
   for (let page = 1, last = 1; page <= last; page += 1) {
-    const told = await get(path, { ...query, page, limit: 100 });
+    const place = { page, limit: 100 };
+    const told = await (body ? post(path, { ...body, ...place }) : get(path, { ...query, ...place }));
     rows.push(...told.data);
     last = told.pagination.totalPages;
   }
@@ -101,9 +93,9 @@ async function refusal(response) {
   const { message, suggestion } = words(await response.text());
   const { status } = response;
   if (status === 401) dispatchEvent(new Event("session-over"));
-  if (status === 429) return new PortalError(sentence(message || WORDS[429]), wait(response), status);
-  const what = message || WORDS[status] || `The portal failed (HTTP ${status})`;
-  return new PortalError(sentence(what), sentence(suggestion) || HINTS[status] || LATER, status);
+  const what = message || `The portal does not do this (HTTP ${status})`;
+  const hint = status === 429 ? wait(response) : suggestion || HINTS[status] || LATER;
+  return new PortalError(sentence(what), sentence(hint), status);
 }
 
 function wait(response) {
@@ -126,5 +118,5 @@ function words(text) {
 }
 
 function sentence(text) {
-  return text && !/[.!?]$/.test(text) ? `${text}.` : text;
+  return /[.!?]$/.test(text) ? text : `${text}.`;
 }

@@ -64,7 +64,7 @@ function enter(user) {
   const link = ([path, view]) => h("li", {}, h("a", { href: `#/${path}` }, view.title));
   nav.replaceChildren(h("ul", {}, Object.entries(linked).map(link)));
   nav.hidden = false;
-  who.replaceChildren(h("span", {}, user.name || user.username), button("Log out", () => leave(false), { class: "quiet" }));
+  who.replaceChildren(h("span", {}, user.username), button("Log out", () => leave(false), { class: "quiet" }));
 }
 
 function leave(bySelf) {

@@ -24,7 +24,7 @@ export function show(title, ...content) {
  * Ask before something is done.
  *
  * `action` is the words on the button; `run(form)` does it, and while it fails the dialog stays and says why.
- * Returns a promise of what `run` returned, undefined when people thought better of it.
+ * Returns a promise of what `run` returned, else true; undefined when people thought better of it.
  */
 export function ask({ title, content, action, run, danger = false }) {
   let result;
@@ -42,7 +42,7 @@ export function ask({ title, content, action, run, danger = false }) {
       event.preventDefault();
       failure.replaceChildren();
       await busy(go, async () => {
-        result = await run(form);
+        result = (await run(form)) ?? true;
         dialog.close();
       }, (error) => failure.append(h("div", { class: "notice bad" }, h("p", {}, ...wordsOf(error)))));
     });

@@ -38,15 +38,14 @@ function filled(element, { on = {}, ...attributes }, children) {
 /**
  * Make a table with a caption.
  *
- * `columns` are `{ title, cell(row), number? }`; the first is the rows' header. On a narrow screen the style sheet
- * turns each row into a block, where `data-title` names the cells; the roles stay what they are.
+ * `columns` are `{ title, cell(row), kind? }`, of the kind `number` or `wide`; the first is the rows' header. On a
+ * narrow screen each row becomes a block, where `data-title` names the cells; the roles stay what they are.
  */
-export function table({ caption, columns, rows, empty, foot }) {
+export function table({ caption, columns, rows, empty }) {
   if (rows.length === 0) return h("p", { class: "empty" }, empty);
-  const head = columns.map(({ title, number }) =>
-    h("th", { scope: "col", role: "columnheader", class: number && "number" }, title),
+  const head = columns.map(({ title, kind }) =>
+    h("th", { scope: "col", role: "columnheader", class: kind }, title),
   );
-  const body = (row) => line(columns, row);
   return h(
     "div",
     { class: "scroll" },
@@ -55,18 +54,17 @@ export function table({ caption, columns, rows, empty, foot }) {
       { role: "table" },
       h("caption", {}, caption),
       h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, head)),
-      h("tbody", { role: "rowgroup" }, rows.map(body)),
-      foot && h("tfoot", { role: "rowgroup" }, line(columns, foot)),
+      h("tbody", { role: "rowgroup" }, rows.map((row) => line(columns, row))),
     ),
   );
 }
 
 function line(columns, row) {
-  const cells = columns.map(({ title, cell, number }, index) => {
+  const cells = columns.map(({ title, cell, kind }, index) => {
     const first = index === 0;
-    const kind = first ? { scope: "row", role: "rowheader" } : { role: "cell" };
+    const part = first ? { scope: "row", role: "rowheader" } : { role: "cell" };
     const content = h("div", { class: "cell" }, cell(row));
-    return h(first ? "th" : "td", { ...kind, class: number && "number", "data-title": title }, content);
+    return h(first ? "th" : "td", { ...part, class: kind, "data-title": title }, content);
   });
   return h("tr", { role: "row" }, cells);
 }

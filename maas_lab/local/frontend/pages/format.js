@@ -5,7 +5,6 @@ const whole = new Intl.NumberFormat(LANGUAGE, { maximumFractionDigits: 0 });
 const moment = new Intl.DateTimeFormat(LANGUAGE, { dateStyle: "medium", timeStyle: "short", hourCycle: "h23" });
 const dayOnly = new Intl.DateTimeFormat(LANGUAGE, { dateStyle: "medium", timeZone: "UTC" });
 const clock = new Intl.DateTimeFormat(LANGUAGE, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
-const plural = new Intl.PluralRules(LANGUAGE);
 const dollars = (digits) => new Intl.NumberFormat(LANGUAGE, { style: "currency", currency: "USD", ...digits });
 const plain = dollars({ minimumFractionDigits: 2, maximumFractionDigits: 4 });
 const small = dollars({ minimumFractionDigits: 2, maximumSignificantDigits: 2 });
@@ -15,7 +14,8 @@ export const count = (value) => whole.format(value ?? 0);
 
 /** Write dollars; small amounts keep two digits that say something, since one call may cost $0.000012. */
 export function money(value) {
-  const amount = Number(value ?? 0);
+  // Sums of binary fractions end in noise, which rounding to four digits would show.
+  const amount = Number(Number(value ?? 0).toPrecision(10));
   return amount !== 0 && Math.abs(amount) < 0.01 ? small.format(amount) : plain.format(amount);
 }
 
@@ -27,9 +27,6 @@ export const day = (value) => dayOnly.format(new Date(`${value}T00:00:00Z`));
 
 /** Write an hour such as 14:00. */
 export const hour = (value) => clock.format(new Date(value));
-
-/** Write a number of things, e.g. `1 model`, `2 models`. */
-export const things = (number, name) => `${count(number)} ${name}${plural.select(number) === "one" ? "" : "s"}`;
 
 const SPANS = { "1d": "daily", "7d": "weekly", "1mo": "monthly", "365d": "yearly" };
 

@@ -1,25 +1,24 @@
 // Fields with labels, and buttons that do what they say once.
 
-import { h } from "./dom.js";
+import { h, unseen } from "./dom.js";
 import { complain } from "./notices.js";
 
 let number = 0;
 
 /**
- * Make a labelled field. `properties` are the input's attributes; `hint` is read with the label; `choices` makes it a
- * select of `[value, words]`.
+ * Make a labelled field. `hint` is read with the label, `choices` makes it a select of `[value, words]`, `optional`
+ * says so; all else are the input's attributes.
  */
-export function field(label, { hint, choices, value, ...properties }) {
-  const id = `field-${(number += 1)}`;
+export function field(label, { hint, choices, value, optional, ...properties }) {
+  const id = properties.id ?? `field-${(number += 1)}`;
   const described = hint ? { "aria-describedby": `${id}-hint` } : {};
-  const asked = { id, ...described, ...properties };
-  const options = choices?.map(([name, words]) => h("option", { value: name, selected: name === (value ?? "") }, words));
-  const input = choices ? h("select", asked, options) : h("input", { value, autocomplete: "off", ...asked });
-  const optional = properties.required || choices ? null : h("small", {}, " (optional)");
+  const asked = { ...properties, id, ...described };
+  const option = ([name, words]) => h("option", { value: name, selected: name === (value ?? "") }, words);
+  const input = choices ? h("select", asked, choices.map(option)) : h("input", { value, autocomplete: "off", ...asked });
   return h(
     "div",
     { class: "field" },
-    h("label", { for: id }, label, optional),
+    h("label", { for: id }, label, optional && h("small", {}, " (optional)")),
     input,
     hint && h("small", { id: `${id}-hint` }, hint),
   );
@@ -50,6 +49,15 @@ export const RENEWALS = [
 export function numberIn(form, name) {
   const text = form.elements[name].value.trim();
   return text === "" ? null : Number(text);
+}
+
+/**
+ * Make a button that does something to one thing among many: `about` names the thing to screen readers, `id` finds the
+ * button again when its view was drawn anew.
+ */
+export function action(text, about, id, run, kind) {
+  const go = (event) => busy(event.currentTarget, run);
+  return h("button", { type: "button", id, class: kind, on: { click: go } }, text, unseen(` ${about}`));
 }
 
 /**

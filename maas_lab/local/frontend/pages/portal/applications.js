@@ -44,9 +44,9 @@ export const revoke = (id) => remove(`/api-keys/${id}`);
 
 /** Refuse a key's calls, and keep it. */
 export async function block(key) {
-  await change(key, { isActive: false });
+  const after = await change(key, { isActive: false });
   // LiteMaaS has no switch and overlooks that field; with a budget of nothing its gateway refuses every call.
-  if (!(await find(key.id)).blocked) await change(key, { maxBudget: 0 });
+  if (!readKey(after).blocked) await change(key, { maxBudget: 0 });
 }
 
 /** Accept a key's calls again. */
@@ -55,16 +55,10 @@ export async function unblock(key) {
   await change(key, key.active ? budget : { ...budget, isActive: true });
 }
 
-async function change(key, changes) {
+function change(key, changes) {
   // LiteMaaS forgets every limit that such a call leaves out, so all are sent.
   const kept = Object.fromEntries(Object.entries(key.limits).filter(([, value]) => value != null && value !== ""));
-  await patch(`/api-keys/${key.id}`, { ...kept, ...changes });
-}
-
-async function find(id) {
-  const found = (await applications()).find((key) => key.id === id);
-  if (!found) throw new PortalError("This key is gone.", "Load the view again to see what is there.", 404);
-  return found;
+  return patch(`/api-keys/${key.id}`, { ...kept, ...changes });
 }
 
 async function mustBeNew(name) {

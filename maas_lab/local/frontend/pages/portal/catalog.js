@@ -46,9 +46,15 @@ export function standing(model, subscription) {
   return words[subscription?.status] ?? (model.restricted ? "Not subscribed; needs approval" : "Not subscribed");
 }
 
-/** Return the names under which usage is filed, with the catalogue's: LiteMaaS files it under the model server's. */
+/**
+ * Return the catalogue's names by those under which LiteMaaS files usage, which are the model server's.
+ *
+ * Where two models share a server's name, usage does not tell them apart, so it keeps that name.
+ */
 export function filedNames(known) {
-  return new Map(known.map((model) => [`${model.provider}/${model.served}`, model.name]));
+  const filed = known.map((model) => `${model.provider}/${model.served}`);
+  const alone = known.filter((_, index) => filed.indexOf(filed[index]) === filed.lastIndexOf(filed[index]));
+  return new Map(alone.map((model) => [`${model.provider}/${model.served}`, model.name]));
 }
 
 function rank(row) {

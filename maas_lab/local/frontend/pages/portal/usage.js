@@ -1,6 +1,6 @@
 // What was used: by hour, by model, by application. Numbers are added up only where the portal gives parts.
 
-import { download, get, ifServed, post } from "../api.js";
+import { download, everyRow, get, ifServed, post } from "../api.js";
 import { filedNames, models } from "./catalog.js";
 
 const HOUR = 3_600_000;
@@ -29,7 +29,7 @@ export const exported = (days) => download("/admin/usage/export", { ...span(days
 
 /** Return usage by application and user; nothing where the portal does not tell it. */
 export async function byApplication(days) {
-  const rows = await ifServed(() => everyTableRow("/admin/usage/by-key", days), null);
+  const rows = await ifServed(() => everyRow("/admin/usage/by-key", {}, span(days)), null);
   if (!rows) return null;
   const named = rows.map((row) => ({ ...readRow(row), name: row.application || row.keyName, user: row.username }));
   return summed(named, (row) => `${row.name}\n${row.user}`);
@@ -37,7 +37,7 @@ export async function byApplication(days) {
 
 /** Return usage by user. */
 export async function byUser(days) {
-  const rows = await everyTableRow("/admin/usage/by-user", days);
+  const rows = await everyRow("/admin/usage/by-user", {}, span(days));
   return byCost(rows.map((row) => ({ ...readRow(row), name: row.username, user: row.username })));
 }
 
@@ -73,20 +73,11 @@ async function hours(path) {
   return { hours: found, models: byModel, ...total(found) };
 }
 
-async function everyTableRow(path, days) {
-  const rows = [];
-  for (let page = 1, last = 1; page <= last; page += 1) {
-    const told = await post(path, { ...span(days), page, limit: 200 });
-    rows.push(...told.data);
-    last = told.pagination.totalPages;
-  }
-  return rows;
-}
-
 /** Read an hour's row; a refused call is a request (a hit) as well. */
 function readHour(row) {
   const refused = Number(row.rejected ?? 0);
-  return { requests: Number(row.requests) + refused, refused, tokens: Number(row.tokens ?? 0), cost: Number(row.cost ?? 0) };
+  const [requests, tokens, cost] = [row.requests, row.tokens, row.cost].map((one) => Number(one ?? 0));
+  return { requests: requests + refused, refused, tokens, cost };
 }
 
 function readRow(row) {

@@ -2,58 +2,61 @@
 
 import { copyable } from "../copy.js";
 import { ask, show } from "../dialogs.js";
-import { h, table, unseen } from "../dom.js";
-import { busy } from "../forms.js";
+import { h, table } from "../dom.js";
+import { action } from "../forms.js";
 import { count, money, renewal, time } from "../format.js";
 import { say } from "../notices.js";
 import { applications, block, reveal, revoke, rotate, unblock } from "../portal/applications.js";
 import { linkButton } from "./parts.js";
 
+const NONE = "You have no application yet. Create one: you get an API key, and calls that are ready to run.";
+
 export const applicationsView = {
   title: "Applications",
-  draw: async (context) => {
-    const keys = await applications();
-    if (keys.length === 0) {
-      return [
-        h("p", { class: "empty" }, "You have no application yet. Create one: you get an API key, and calls that are ready to run."),
-        h("p", {}, linkButton("Create application", "#/create")),
-      ];
-    }
-    const caption = "Your applications, the newest first: each has one API key";
-    return [
-      h("p", {}, linkButton("Create application", "#/create")),
-      table({ caption, columns: columns(context), rows: keys }),
-    ];
-  },
+  draw: async (context) => [
+    h("p", {}, linkButton("Create application", "#/create")),
+    table({
+      caption: "Your applications, the newest first: each has one API key",
+      columns: columns(context),
+      rows: await applications(),
+      empty: NONE,
+    }),
+  ],
 };
 
 const columns = (context) => [
-  { title: "Application", cell: (key) => [h("strong", {}, key.application || key.name), h("small", {}, key.models.join(", "))] },
-  { title: "API key", cell: (key) => [h("code", {}, `${key.prefix}…`), key.name !== key.application && h("small", {}, key.name)] },
-  { title: "State", cell: (key) => [h("span", { class: `state ${key.state.toLowerCase()}` }, key.state), key.blockedBy && h("small", {}, `by ${key.blockedBy}`)] },
+  { title: "Application", cell: (key) => [h("strong", {}, called(key)), h("small", {}, key.models.join(", "))] },
+  { title: "API key", cell: (key) => h("code", {}, `${key.prefix}…`) },
+  {
+    title: "State",
+    cell: ({ state, blockedBy }) => [
+      h("span", { class: `state ${state.toLowerCase()}` }, state),
+      blockedBy && h("small", {}, `by ${blockedBy}`),
+    ],
+  },
   { title: "Created", cell: (key) => time(key.created) },
   { title: "Expires", cell: (key) => (key.expires ? time(key.expires) : "never") },
-  { title: "Spent", number: true, cell: (key) => [money(key.spend), h("small", {}, ofBudget(key))] },
-  { title: "Limits", cell: (key) => limits(key) },
+  { title: "Spent", kind: "number", cell: (key) => [money(key.spend), h("small", {}, ofBudget(key.limits))] },
+  { title: "Limits", cell: (key) => rates(key.limits) },
   { title: "Actions", cell: (key) => actions(key, context) },
 ];
 
-function ofBudget({ limits: { maxBudget, budgetDuration } }) {
+const called = (key) => key.application || key.name;
+
+function ofBudget({ maxBudget, budgetDuration }) {
   if (maxBudget === null) return "no budget of its own";
   return [`of ${money(maxBudget)}`, renewal(budgetDuration)].filter(Boolean).join(", ");
 }
 
-function limits({ limits: { rpmLimit, tpmLimit } }) {
-  const told = [rpmLimit && `${count(rpmLimit)} requests/min`, tpmLimit && `${count(tpmLimit)} tokens/min`].filter(Boolean);
-  return told.length ? told.map((one) => h("small", {}, one)) : "none of its own";
+function rates({ rpmLimit, tpmLimit }) {
+  const told = [rpmLimit && `${count(rpmLimit)} requests/min`, tpmLimit && `${count(tpmLimit)} tokens/min`];
+  const set = told.filter(Boolean).map((one) => h("small", {}, one));
+  return set.length > 0 ? set : "none of its own";
 }
 
 function actions(key, context) {
-  const name = key.application || key.name;
-  const act = (text, verb, run, kind) => {
-    const go = (event) => busy(event.currentTarget, () => run(key, name, context));
-    return h("button", { type: "button", id: `${verb}-${key.id}`, class: kind, on: { click: go } }, text, unseen(` ${name}`));
-  };
+  const name = called(key);
+  const act = (text, verb, run, kind) => action(text, name, `${verb}-${key.id}`, () => run(key, name, context), kind);
   return h(
     "div",
     { class: "row" },
@@ -66,7 +69,8 @@ function actions(key, context) {
 
 async function showKey(key, name) {
   const secret = await reveal(key.id);
-  show(`API key of “${name}”`, h("p", {}, "The portal has written down that it was shown."), copyable("API key", secret, "secret"));
+  const told = h("p", {}, "The portal has written down that it was shown.");
+  show(`API key of “${name}”`, told, copyable("API key", secret, "secret"));
 }
 
 async function rotateKey(key, name, context) {
@@ -81,7 +85,8 @@ async function rotateKey(key, name, context) {
   });
   if (!secret) return;
   await context.redraw();
-  show(`New API key of “${name}”`, h("p", {}, "Copy it now and keep it like a password. The old one is dead."), copyable("API key", secret, "secret"));
+  const told = h("p", {}, "Copy it now and keep it like a password. The old one is dead.");
+  show(`New API key of “${name}”`, told, copyable("API key", secret, "secret"));
 }
 
 async function blockKey(key, name, context) {
@@ -100,15 +105,12 @@ async function revokeKey(key, name, context) {
   const done = await ask({
     title: `Revoke “${name}” for good?`,
     content: [
-      h("p", {}, `The API key ${key.prefix}… dies at once, and every call with it is refused. It cannot be brought back.`),
+      h("p", {}, `The API key ${key.prefix}… dies at once, and every call with it is refused, for ever.`),
       h("p", {}, "What it has spent stays booked, your subscriptions stay. To stop it for a while only, block it."),
     ],
     action: "Revoke for good",
     danger: true,
-    run: async () => {
-      await revoke(key.id);
-      return true;
-    },
+    run: () => revoke(key.id),
   });
   if (!done) return;
   await context.redraw();

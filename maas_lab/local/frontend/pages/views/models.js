@@ -1,20 +1,22 @@
 // The catalogue, with what the user may call.
 
-import { button, h, unseen } from "../dom.js";
-import { busy } from "../forms.js";
+import { h, unseen } from "../dom.js";
+import { action } from "../forms.js";
 import { count, money } from "../format.js";
 import { say } from "../notices.js";
 import { askAgain, models, standing, subscribe, subscriptions } from "../portal/catalog.js";
 import { linkButton } from "./parts.js";
 
+const LEAD = "Choose a model and create an application: you get an API key and calls that are ready to run.";
+
 export const modelsView = {
   title: "Models",
   draw: async (context) => {
     const [known, mine] = await Promise.all([models(), subscriptions()]);
-    if (known.length === 0) return h("p", { class: "empty" }, "No model is offered yet; an administrator adds them.");
     return [
-      h("p", { class: "lead" }, "Choose a model and create an application: you get an API key and calls that are ready to run."),
+      h("p", { class: "lead" }, LEAD),
       h("p", {}, linkButton("Create application", "#/create")),
+      h("h2", { class: "unseen" }, "All models"),
       cards(known, (model) => actions(model, mine.get(model.name), context)),
     ];
   },
@@ -22,6 +24,7 @@ export const modelsView = {
 
 /** The models as cards; `more(model)` is what stands below each. */
 export function cards(known, more) {
+  if (known.length === 0) return h("p", { class: "empty" }, "No model is offered yet; an administrator adds them.");
   return h("ul", { class: "cards" }, known.map((model) => h("li", { class: "card" }, about(model), more(model))));
 }
 
@@ -40,29 +43,32 @@ function about(model) {
 }
 
 function actions(model, subscription, context) {
-  const create = h("a", { class: "button", href: `#/create?${new URLSearchParams({ model: model.name })}` }, "Create application", unseen(` with ${model.name}`));
-  const act = (text, run, done) => {
-    const words = [text, unseen(` for ${model.name}`)];
-    const go = async (event) => busy(event.currentTarget, async () => {
+  const { name } = model;
+  const create = h(
+    "a",
+    { class: "button", href: `#/create?${new URLSearchParams({ model: name })}` },
+    "Create application",
+    unseen(` with ${name}`),
+  );
+  const act = (text, run, done) =>
+    action(text, `for ${name}`, `act-${name}`, async () => {
       await run();
       await context.redraw();
       say(done);
     });
-    return h("button", { type: "button", id: `act-${model.name}`, on: { click: go } }, words);
+  const again = () => askAgain(subscription);
+  const offered = {
+    active: create,
+    denied: act("Ask again", again, `An administrator looks at ${name} again.`),
+    none: model.restricted
+      ? act("Request access", () => subscribe(name), `Your subscription to ${name} waits for approval.`)
+      : create,
   };
-  const offer = {
-    active: () => create,
-    pending: () => null,
-    denied: () => act("Ask again", () => askAgain(subscription), `An administrator looks at ${model.name} again.`),
-  };
-  const none = () =>
-    model.restricted
-      ? act("Request access", () => subscribe(model.name), `Your subscription to ${model.name} waits for approval.`)
-      : create;
+  const status = subscription?.status ?? "none";
   return h(
     "div",
     { class: "foot" },
-    h("p", { class: `state ${subscription?.status ?? "none"}` }, standing(model, subscription)),
-    (offer[subscription?.status] ?? none)(),
+    h("p", { class: `state ${status}` }, standing(model, subscription)),
+    status !== "pending" && (offered[status] ?? offered.none),
   );
 }

@@ -9,11 +9,20 @@ const MEASURES = [
   ["tokens", "Tokens", count],
   ["cost", "Cost", money],
 ];
+const MEASURED = MEASURES.map(([name, title, write]) => ({
+  title,
+  kind: "number",
+  cell: (row) => write(row[name]),
+}));
 
 /** A part of a view under its heading. */
 export function section(title, ...content) {
   return h("section", {}, h("h2", {}, title), ...content);
 }
+
+/** A sentence for those who may only look; nothing for others. */
+export const readOnly = (me) =>
+  !me.mayChange && h("p", { class: "notice" }, "With the role admin-readonly you see everything here, and change nothing.");
 
 /** A link that looks like a button. */
 export const linkButton = (text, hash) => h("a", { href: hash, class: "button primary" }, text);
@@ -30,8 +39,8 @@ export function totals(usage) {
   ]);
 }
 
-/** A chart of the hours, or of the days where the portal knows no hours, with the numbers as a table. */
-export function timeline(hours, days) {
+/** The last 24 hours, or the days where the portal knows no hours: totals, a chart, and its numbers as a table. */
+export function recent(hours, days) {
   const points = hours
     ? hours.hours.map((row) => ({ ...row, label: hour(row.hour) }))
     : days.map((row) => ({ ...row, label: day(row.day) }));
@@ -39,21 +48,20 @@ export function timeline(hours, days) {
   const figure = h("div", { class: "figure" });
   const draw = (name) => figure.replaceChildren(chart(points, name, unit));
   draw("requests");
-  return [
+  return section(
+    hours ? "The last 24 hours" : "By day",
+    hours && totals(hours),
     choice(draw),
     figure,
     h("details", {}, h("summary", {}, "The chart as a table"), numbers(points, unit)),
-  ];
+  );
 }
 
 function choice(draw) {
-  const one = ([name, title], index) =>
-    h(
-      "label",
-      {},
-      h("input", { type: "radio", name: "measure", value: name, checked: index === 0, on: { change: () => draw(name) } }),
-      h("span", {}, title),
-    );
+  const one = ([name, title], index) => {
+    const chosen = { checked: index === 0, on: { change: () => draw(name) } };
+    return h("label", {}, h("input", { type: "radio", name: "measure", ...chosen }), title);
+  };
   return h("fieldset", { class: "choice" }, h("legend", {}, "Show"), MEASURES.map(one));
 }
 
@@ -62,20 +70,22 @@ function chart(points, name, unit) {
   const values = points.map((point) => ({ label: point.label, value: point[name] }));
   const most = values.reduce((found, one) => (one.value > found.value ? one : found), { value: 0 });
   const peak = most.value ? `the most, ${write(most.value)}, at ${most.label}` : "nothing in this time";
-  return columns({ points: values, write, summary: `${title} by ${unit}: ${peak}. The numbers are in the table below.` });
+  const summary = `${title} by ${unit}: ${peak}. The numbers are in the table below.`;
+  return columns({ points: values, write, summary });
 }
 
 function numbers(points, unit) {
-  const measured = MEASURES.map(([name, title, write]) => ({ title, number: true, cell: (row) => write(row[name]) }));
   const first = { title: unit === "hour" ? "Hour from" : "Day", cell: (row) => row.label };
-  return table({ caption: `Usage by ${unit}`, columns: [first, ...measured], rows: points });
+  return table({ caption: `Usage by ${unit}`, columns: [first, ...MEASURED], rows: points });
 }
+
+export const MODEL = [{ title: "Model", cell: (row) => row.name }];
 
 /** A table of usage with a bar for the cost. `names` are the columns that come first. */
 export function usageTable(caption, names, rows, empty) {
   const most = Math.max(...rows.map((row) => row.cost), 0);
-  const measured = MEASURES.map(([name, title, write]) => ({ title, number: true, cell: (row) => write(row[name]) }));
-  const refused = { title: "Of them refused", number: true, cell: (row) => count(row.refused) };
-  const bar = { title: "Share of cost", cell: (row) => [share(row.cost, most)] };
-  return table({ caption, columns: [...names, measured[0], refused, ...measured.slice(1), bar], rows, empty });
+  const [requests, ...others] = MEASURED;
+  const refused = { title: "Of them refused", kind: "number", cell: (row) => count(row.refused) };
+  const bar = { title: "Share of cost", kind: "wide", cell: (row) => [share(row.cost, most)] };
+  return table({ caption, columns: [...names, requests, refused, ...others, bar], rows, empty });
 }

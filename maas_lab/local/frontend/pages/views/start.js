@@ -6,13 +6,14 @@ import { busy } from "../forms.js";
 import { models } from "../portal/catalog.js";
 import { returnTo } from "../session.js";
 import { cards } from "./models.js";
-import { section } from "./parts.js";
+
+const OVER = " Log in again; you come back to where you were.";
 
 /** Return the view; `over` says that a session has ended by itself. */
 export const start = (over) => ({
   title: "Models as a service",
   draw: async () => [
-    over && h("div", { class: "notice", role: "alert" }, h("p", {}, h("strong", {}, "Your session is over."), " Log in again; you come back to where you were.")),
+    over && h("div", { class: "notice", role: "alert" }, h("p", {}, h("strong", {}, "Your session is over."), OVER)),
     h(
       "p",
       { class: "lead" },
@@ -20,7 +21,8 @@ export const start = (over) => ({
       "Every request is counted, so you see what it costs, and administrators see who uses what.",
     ),
     h("p", {}, button("Log in", logIn, { class: "primary large", id: "log-in" })),
-    section("The models", ...(await offered())),
+    h("h2", {}, "The models"),
+    cards(await models(), () => []),
   ],
 });
 
@@ -30,10 +32,4 @@ function logIn(event) {
     returnTo(location.hash);
     location.assign(address);
   });
-}
-
-async function offered() {
-  const known = await models();
-  if (known.length === 0) return [h("p", { class: "empty" }, "No model is offered yet; an administrator adds them.")];
-  return [cards(known, () => [])];
 }

@@ -1,12 +1,11 @@
 // Everybody's usage, for administrators and auditors.
 
 import { button, h } from "../dom.js";
-import { busy } from "../forms.js";
-import { field } from "../forms.js";
+import { busy, field } from "../forms.js";
 import { time } from "../format.js";
 import { say } from "../notices.js";
 import { allDays, allHours, byApplication, byUser, exported, refreshToday, span } from "../portal/usage.js";
-import { section, timeline, totals, usageTable } from "./parts.js";
+import { MODEL, recent, section, totals, usageTable } from "./parts.js";
 
 const SPANS = [["1", "today (UTC)"], ["7", "the last 7 days"], ["30", "the last 30 days"], ["90", "the last 90 days"]];
 
@@ -21,7 +20,7 @@ export function statistics() {
       days = event.target.value;
       context.redraw();
     };
-    const chosen = field("Days", { name: "days", id: "days", choices: SPANS, value: days, on: { change: choose } });
+    const chosen = field("Time", { name: "days", id: "days", choices: SPANS, value: days, on: { change: choose } });
     return [
       h(
         "div",
@@ -34,10 +33,14 @@ export function statistics() {
           button("Export as CSV", (event) => busy(event.currentTarget, () => save(days)), { id: "export" }),
         ),
       ),
-      hours ? section("The last 24 hours", totals(hours), ...timeline(hours)) : section("By day", ...timeline(null, report.days)),
-      section("Longer", h("div", { class: "narrow" }, chosen), totals(report)),
-      section("By application", applications ? applicationTable(applications) : userTable(users)),
-      section("By model", usageTable("Usage by model", [{ title: "Model", cell: (row) => row.name }], report.models, NONE)),
+      recent(hours, report.days),
+      section(
+        "By application and by model",
+        h("div", { class: "narrow" }, chosen),
+        totals(report),
+        applications ? applicationTable(applications) : userTable(users),
+        usageTable("Usage by model", MODEL, report.models, NONE),
+      ),
     ];
   };
 
