@@ -1,6 +1,6 @@
 """Put the pages and what is behind them together: which address answers with what.
 
-`/` is pages/index.html, `/auth/callback` pages/callback.html, `/static/NAME` the file NAME in pages/.
+`/` is pages/index.html, `/auth/callback` pages/callback.html, `/static/NAME` the file pages/static/NAME.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from maas_lab.local.frontend import addresses
+from maas_lab.local.frontend.answers import refusal
 from maas_lab.local.frontend.configuration import Configuration
 from maas_lab.local.frontend.proxy import LARGEST_BODY, Behind, Proxy
-from maas_lab.local.frontend.refusals import refusal
 
 PAGES = Path(__file__).with_name("pages")
 CALLBACK = "/api/auth/callback"
@@ -39,7 +39,7 @@ class Front:
         made = web.Application(client_max_size=LARGEST_BODY, middlewares=[_refused])
         made.router.add_get("/", self._index)
         made.router.add_get("/auth/callback", self._callback)
-        made.router.add_static("/static/", self._pages)
+        made.router.add_static("/static/", self._pages / "static")
         made.router.add_route("*", "/api/{path:.*}", self._api)
         if self._chosen.issuer:
             made.router.add_get("/oauth/authorize", self._login, allow_head=False)

@@ -97,7 +97,8 @@ class Login:
             "state": state,
         }
         told = {"authUrl": f"{self._chosen.issuer}/oauth/authorize?{urlencode(asked)}"}
-        kept = f"{COOKIE}={cookie}; Path=/api/auth; HttpOnly; SameSite=Lax; Max-Age={STATE_S}"
+        # No Path: it is that of this answer as the browser sees it, below whatever path a proxy has put before ours.
+        kept = f"{COOKIE}={cookie}; HttpOnly; SameSite=Lax; Max-Age={STATE_S}"
         return Answer(told, headers={"set-cookie": kept} if in_browser else {})
 
     async def end(self, call: Call) -> Answer:
