@@ -2,9 +2,9 @@
 
 import { keep, root, takeReturn } from "./session.js";
 
-const told = new URLSearchParams(location.hash.slice(1));
-if (told.get("token")) {
-  keep(told.get("token"), told.get("expires_in"));
+const token = new URLSearchParams(location.hash.slice(1)).get("token");
+if (token) {
+  keep(token);
   // `replace`, so that the token is in no history either.
   location.replace(new URL(takeReturn() || "#/", root));
 } else {

@@ -2,7 +2,7 @@
 
 import { button, h } from "./dom.js";
 import { busy } from "./forms.js";
-import { wordsOf } from "./notices.js";
+import { failure } from "./notices.js";
 
 const open = new Set();
 let number = 0;
@@ -29,22 +29,23 @@ export function show(title, ...content) {
 export function ask({ title, content, action, run, danger = false }) {
   let result;
   const closed = opened(title, (dialog) => {
-    const failure = h("div", { role: "alert" });
+    const alert = h("div", { role: "alert" });
     const go = h("button", { class: danger ? "danger" : "primary" }, action);
     const form = h(
       "form",
       { class: "form" },
       ...content,
-      failure,
+      alert,
       h("div", { class: "actions" }, go, button("Cancel", () => dialog.close())),
     );
-    form.addEventListener("submit", async (event) => {
+    form.addEventListener("submit", (event) => {
       event.preventDefault();
-      failure.replaceChildren();
-      await busy(go, async () => {
+      alert.replaceChildren();
+      const act = async () => {
         result = (await run(form)) ?? true;
         dialog.close();
-      }, (error) => failure.append(h("div", { class: "notice bad" }, h("p", {}, ...wordsOf(error)))));
+      };
+      busy(go, act, (error) => alert.append(failure(error)));
     });
     return form;
   });

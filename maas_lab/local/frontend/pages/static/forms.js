@@ -14,7 +14,9 @@ export function field(label, { hint, choices, value, optional, ...properties }) 
   const described = hint ? { "aria-describedby": `${id}-hint` } : {};
   const asked = { ...properties, id, ...described };
   const option = ([name, words]) => h("option", { value: name, selected: name === (value ?? "") }, words);
-  const input = choices ? h("select", asked, choices.map(option)) : h("input", { value, autocomplete: "off", ...asked });
+  const input = choices
+    ? h("select", asked, choices.map(option))
+    : h("input", { value, autocomplete: "off", ...asked });
   return h(
     "div",
     { class: "field" },

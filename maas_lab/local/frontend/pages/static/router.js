@@ -2,24 +2,26 @@
 
 import { closeAll } from "./dialogs.js";
 import { button, h } from "./dom.js";
-import { clear, complain, wordsOf } from "./notices.js";
+import { clear, failure } from "./notices.js";
 
 /**
  * Show the view that the address names, now and whenever that changes.
  *
  * `find(path)` returns a view: `title`, and `draw(context)`, a promise of elements. `context` has the address's
- * `query` and `redraw()`, which draws the same view anew and keeps the focus. Returns `show`, for a change of views
+ * `query` and `redraw()`, which draws the same view anew, keeps the focus, and fails as `draw` does. Returns `show`, for a change of views
  * without a change of address.
  */
 export function route(main, find) {
   let turn = 0;
+  let last = ""; // where the focus was, to find that place again in a view that is drawn anew
+  main.addEventListener("focusin", (event) => (last = event.target.id));
 
   async function show() {
     const mine = (turn += 1);
     const [path, query] = location.hash.replace(/^#\/?/, "").split("?");
     const view = find(path);
     const heading = h("h1", { tabindex: "-1" }, view.title);
-    const body = h("div", { class: "view", "aria-busy": "true" }, h("p", { class: "loading" }, "Loading…"));
+    const body = h("div", { class: "view", "aria-busy": "true" }, h("p", {}, "Loading…"));
     const context = { query: new URLSearchParams(query), redraw: () => fill(true) };
     document.title = `${view.title} – MaaS portal`;
     closeAll();
@@ -30,22 +32,20 @@ export function route(main, find) {
 
     async function fill(again) {
       body.setAttribute("aria-busy", "true");
-      const drawn = await view.draw(context).catch((error) => (again ? complain(error) : failure(error, show)));
+      const drawn = await view.draw(context).catch((error) => {
+        body.removeAttribute("aria-busy");
+        if (again) throw error; // what was shown is better than nothing
+        return failed(error);
+      });
       if (mine !== turn) return; // somebody has gone on meanwhile
-      const focused = again ? document.activeElement?.id : "";
-      if (drawn) body.replaceChildren(...[drawn].flat(Infinity).filter(Boolean));
+      body.replaceChildren(...[drawn].flat(Infinity).filter(Boolean));
       body.removeAttribute("aria-busy");
-      if (again && !main.contains(document.activeElement)) (document.getElementById(focused) ?? heading).focus();
+      if (again) (document.getElementById(last) ?? heading).focus();
     }
   }
 
+  const failed = (error) => [h("div", { role: "alert" }, failure(error)), h("p", {}, button("Try again", show))];
+
   addEventListener("hashchange", () => (location.hash.startsWith("#/") || !location.hash) && show());
   return show;
-}
-
-function failure(error, retry) {
-  return [
-    h("div", { class: "notice bad", role: "alert" }, h("p", {}, ...wordsOf(error))),
-    h("p", {}, button("Try again", retry)),
-  ];
 }

@@ -7,17 +7,13 @@ export const root = new URL("../", import.meta.url);
 const TOKEN = `maas-portal ${root.pathname}`;
 const RETURN = `${TOKEN} return`;
 
-/** Keep a token. `expiresIn` is in seconds. */
-export function keep(token, expiresIn) {
-  const until = Date.now() + 1000 * Number(expiresIn || 86400);
-  sessionStorage.setItem(TOKEN, JSON.stringify({ token, until }));
+/** Keep a token. When its time is over, the portal says so. */
+export function keep(token) {
+  sessionStorage.setItem(TOKEN, token);
 }
 
 /** Return the token, or nothing when nobody is logged in. */
-export function token() {
-  const kept = JSON.parse(sessionStorage.getItem(TOKEN) ?? "null");
-  return kept && kept.until > Date.now() ? kept.token : "";
-}
+export const token = () => sessionStorage.getItem(TOKEN);
 
 /** Forget who is logged in. */
 export function forget() {

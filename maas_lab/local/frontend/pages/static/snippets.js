@@ -36,7 +36,7 @@ export function python(gateway, model) {
 }
 
 function base(gateway) {
-  return `${gateway.replace(/\/+$/, "").replace(/\/v1$/, "")}/v1`;
+  return gateway.replace(/(\/v1)?\/*$/, "/v1");
 }
 
 function quoted(text) {

@@ -2,8 +2,8 @@
 
 import { everyRow, get, post } from "../api.js";
 
-// A model may have several subscriptions over time: which of them counts.
-const RANK = ["active", "pending", "denied"];
+// The states of a subscription that is still there.
+const LIVE = ["active", "pending", "denied"];
 
 /** Return the models that can be subscribed to. */
 export async function models() {
@@ -16,19 +16,18 @@ export async function gateway() {
   return (await get("/config")).litellmApiUrl;
 }
 
-/** Return the user's subscriptions by model: of several, the one that counts. */
+/** Return the user's subscriptions by model: of several over time the active one, else the newest. */
 export async function subscriptions() {
   const found = new Map();
   for (const row of await everyRow("/subscriptions")) {
-    const known = found.get(row.modelId);
-    if (!known || rank(row) < rank(known)) found.set(row.modelId, row);
+    if (row.status === "active" || !found.has(row.modelId)) found.set(row.modelId, row);
   }
   return found;
 }
 
 /** Subscribe to a model; what is there already is used. A restricted model's subscription begins as `pending`. */
 export async function subscribe(model, known) {
-  if (known && RANK.includes(known.status)) return known;
+  if (LIVE.includes(known?.status)) return known;
   return post("/subscriptions", { modelId: model });
 }
 
@@ -55,11 +54,6 @@ export function filedNames(known) {
   const filed = known.map((model) => `${model.provider}/${model.served}`);
   const alone = known.filter((_, index) => filed.indexOf(filed[index]) === filed.lastIndexOf(filed[index]));
   return new Map(alone.map((model) => [`${model.provider}/${model.served}`, model.name]));
-}
-
-function rank(row) {
-  const found = RANK.indexOf(row.status);
-  return found < 0 ? RANK.length : found;
 }
 
 function readModel(row) {

@@ -4,7 +4,6 @@ import { everyRow, get, patch, PortalError, post } from "../api.js";
 
 // The portal's own user: nobody logs in as that one.
 const SYSTEM = "00000000-0000-0000-0000-000000000001";
-const AT_ONCE = 6;
 
 /** Return who is logged in; `mayLook` is what an auditor may, `mayChange` only an administrator. */
 export async function me() {
@@ -22,15 +21,8 @@ export async function users() {
   return people.sort((one, other) => one.username.localeCompare(other.username));
 }
 
-/** Return what the portal knows about each of these users, a few at a time. */
-export async function accounts(people) {
-  const found = [];
-  for (let first = 0; first < people.length; first += AT_ONCE) {
-    const some = people.slice(first, first + AT_ONCE);
-    found.push(...(await Promise.all(some.map((one) => get(`/admin/users/${one.userId}`)))));
-  }
-  return found;
-}
+/** Return what the portal knows about each of these users. */
+export const accounts = (people) => Promise.all(people.map((one) => get(`/admin/users/${one.userId}`)));
 
 /** Set a user's cap; null takes a limit away. */
 export const cap = (id, limits) => patch(`/admin/users/${id}/budget-limits`, limits);

@@ -15,14 +15,15 @@ const MEASURED = MEASURES.map(([name, title, write]) => ({
   cell: (row) => write(row[name]),
 }));
 
+const LOOK = "With the role admin-readonly you see everything here, and change nothing.";
+
 /** A part of a view under its heading. */
 export function section(title, ...content) {
   return h("section", {}, h("h2", {}, title), ...content);
 }
 
 /** A sentence for those who may only look; nothing for others. */
-export const readOnly = (me) =>
-  !me.mayChange && h("p", { class: "notice" }, "With the role admin-readonly you see everything here, and change nothing.");
+export const readOnly = (me) => !me.mayChange && h("p", { class: "notice" }, LOOK);
 
 /** A link that looks like a button. */
 export const linkButton = (text, hash) => h("a", { href: hash, class: "button primary" }, text);

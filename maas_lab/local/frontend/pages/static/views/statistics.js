@@ -16,9 +16,9 @@ export function statistics() {
   const draw = async (context) => {
     const [hours, report, applications] = await Promise.all([allHours(), allDays(days), byApplication(days)]);
     const users = applications ? null : await byUser(days);
-    const choose = (event) => {
-      days = event.target.value;
-      context.redraw();
+    const choose = ({ target }) => {
+      days = target.value;
+      busy(target, context.redraw);
     };
     const chosen = field("Time", { name: "days", id: "days", choices: SPANS, value: days, on: { change: choose } });
     return [

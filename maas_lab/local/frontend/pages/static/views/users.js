@@ -2,7 +2,7 @@
 
 import { ask } from "../dialogs.js";
 import { button, h, table } from "../dom.js";
-import { action, field, numberIn, RENEWALS } from "../forms.js";
+import { action, busy, field, numberIn, RENEWALS } from "../forms.js";
 import { count, money, renewal, time } from "../format.js";
 import { say } from "../notices.js";
 import { accounts, cap, users } from "../portal/people.js";
@@ -22,14 +22,15 @@ export function usersView(me) {
     const people = (await users()).filter((one) => one.username.includes(wanted));
     const rows = await accounts(people.slice(0, shown));
     const left = people.length - rows.length;
-    const look = (name, number) => {
+    const look = (pressed, name, number) => {
       [wanted, shown] = [name, number];
-      return context.redraw();
+      busy(pressed, context.redraw);
     };
     const search = (event) => {
       event.preventDefault();
-      look(event.target.elements.name.value.trim(), PAGE);
+      look(event.submitter, event.target.elements.name.value.trim(), PAGE);
     };
+    const more = (event) => look(event.target, wanted, shown + PAGE);
     return [
       h("p", {}, WHAT),
       readOnly(me),
@@ -45,7 +46,7 @@ export function usersView(me) {
         rows,
         empty: "Nobody of that name has logged in so far.",
       }),
-      left > 0 && h("p", {}, button("Show more", () => look(wanted, shown + PAGE), { id: "more" })),
+      left > 0 && h("p", {}, button("Show more", more, { id: "more" })),
     ];
   };
 
