@@ -65,20 +65,16 @@ export function action(text, about, id, run, kind) {
 /**
  * Do something while a button is busy: a second click meanwhile does nothing.
  *
- * What fails is told to `failed`, else shown at the top.
+ * What fails is told to `failed`, else shown at the top. `disabled` would take the focus away from who has pressed.
  */
 export async function busy(button, run, failed = complain) {
-  if (button.disabled) return;
-  const focused = document.activeElement === button;
-  button.disabled = true;
-  button.setAttribute("aria-busy", "true");
+  if (button.ariaDisabled) return;
+  button.ariaDisabled = "true";
   try {
     await run();
   } catch (error) {
     failed(error);
   } finally {
-    button.disabled = false;
-    button.removeAttribute("aria-busy");
-    if (focused && document.activeElement === document.body && button.isConnected) button.focus();
+    button.ariaDisabled = null;
   }
 }
