@@ -34,7 +34,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 
 from maas_lab import settings, wait
 
@@ -82,12 +82,17 @@ def page(browser: Browser, troubles: list[str], request: pytest.FixtureRequest) 
 def _watch(page: Page, troubles: list[str]) -> None:
     page.on("console", lambda told: troubles.append(f"{told.text} ({_place(told)})") if told.type == "error" else None)
     page.on("pageerror", lambda error: troubles.append(f"thrown: {error}"))
-    page.on("requestfailed", lambda one: troubles.append(f"lost: {one.method} {one.url} {one.failure}"))
+    page.on("requestfailed", lambda one: None if _is_left(one) else troubles.append(f"lost: {one.url} {one.failure}"))
     page.on("request", lambda one: None if _is_here(one.url) else troubles.append(f"elsewhere: {one.url}"))
 
 
 def _place(told: Any) -> str:
     return urlsplit(told.location.get("url", "")).path
+
+
+def _is_left(request: Request) -> bool:
+    """Tell whether a request was given up because its page was left."""
+    return request.failure == "net::ERR_ABORTED"
 
 
 def _is_here(url: str) -> bool:
