@@ -5,9 +5,12 @@ from __future__ import annotations
 import gzip
 import http.client
 import json
+import ssl
+import subprocess
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import httpx
 import pytest
@@ -18,7 +21,7 @@ from maas_lab.local.images import Container
 from maas_lab.local.network.ports import Ports
 from maas_lab.local.programs import catalogue, frontend
 
-OWN = "http://127.0.0.1:8080"
+ROOT = Path(__file__).parents[1]
 
 
 class Behind(ThreadingHTTPServer):
@@ -335,6 +338,94 @@ def test_browsers_are_led_on_by_a_page(front, behind):
     assert "<script" not in answer.text
     assert (answer.headers["cache-control"], answer.headers["referrer-policy"]) == ("no-store", "no-referrer")
     assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+
+
+# The cluster's login
+
+
+@pytest.fixture(scope="module")
+def login(runtime, start, tmp_path_factory):
+    """A frontend that sends people on to a login, which answers as a test wants."""
+    folder = tmp_path_factory.mktemp("login")
+    make = f"import pathlib\nfrom maas_lab.local.kube.certificates import ensure\nensure(pathlib.Path({str(folder)!r}))"
+    env = settings.child_environment() | {"PYTHONPATH": str(ROOT)}
+    subprocess.run([runtime.python, "-P", "-c", make], env=env, check=True)
+    authority, certificate, key = (folder / name for name in ("ca.crt", "server.crt", "server.key"))
+    server = Behind()
+    trust = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    trust.load_cert_chain(certificate, key)
+    server.socket = trust.wrap_socket(server.socket, server_side=True)
+    issuer = server.url.replace("http", "https")
+    url, *_ = start(BACKEND_URL="http://127.0.0.1:9", OAUTH_ISSUER=issuer, NODE_EXTRA_CA_CERTS=str(authority))
+    with httpx.Client(base_url=url, trust_env=False, timeout=20) as http:
+        yield server, http
+    server.close()
+
+
+ASKED = {"redirect_uri": "http://127.0.0.1:8080/api/auth/callback", "state": "s"}
+
+
+def test_a_login_comes_back_here_whatever_host_the_callback_has(login):
+    server, http = login
+    for own in ("http://127.0.0.1:8080", str(http.base_url).rstrip("/")):
+        server.answer = (302, {"location": f"{own}/api/auth/callback?code=c&state=s"}, b"")
+        answer = http.get("/oauth/authorize", params=ASKED)
+        assert answer.headers["location"] == "../api/auth/callback?code=c&state=s"
+
+
+def test_the_login_is_asked_as_by_somebody_unknown(login):
+    server, http = login
+    server.asked.clear()
+    server.answer = (200, {"set-cookie": "cluster_login=x; HttpOnly"}, b"form")
+    sent = {"authorization": "Bearer of-a-workbench", "x-csrf-token": "1", "x-portal-session": "abc"}
+    more = {"cookie": "litemaas_login=a; cluster_login=b; _xsrf=c", "accept": "text/html"}
+    answer = http.post("/oauth/authorize", params=ASKED, headers={**sent, **more}, data={"name": "alice"})
+    assert (answer.text, answer.headers["set-cookie"]) == ("form", "cluster_login=x; HttpOnly")
+    ((_, path, headers, body),) = server.asked
+    assert not {"authorization", "x-csrf-token", "x-portal-session"} & {one.lower() for one in headers}
+    assert (headers["cookie"], headers["accept"], body) == ("cluster_login=b", "text/html", b"name=alice")
+    assert path.startswith("/oauth/authorize?redirect_uri=http")
+
+
+@pytest.mark.parametrize(
+    "redirect",
+    [
+        *([], ["http://127.0.0.1:8080/"], ["http://127.0.0.1:8080/other/api/auth/callback"]),
+        *(["http://127.0.0.1:8080/api/auth/callback?x=/api/auth/callback"], ["/api/auth/callback/../x"]),
+        *([ASKED["redirect_uri"], "http://127.0.0.1:6666/"], ["http://127.0.0.1:6666/", ASKED["redirect_uri"]]),
+        ["http://127.0.0.1:8080/#/api/auth/callback"],
+    ],
+)
+def test_a_login_leads_nowhere_but_here(login, redirect):
+    server, http = login
+    server.asked.clear()
+    refused(http.get("/oauth/authorize", params={"redirect_uri": redirect}), 400, "VALIDATION_ERROR")
+    assert server.asked == []
+
+
+def test_a_code_goes_to_nobody_else(login):
+    server, http = login
+    for other in ("http://127.0.0.1:6666/api/auth/callback", "https://evil.example/api/auth/callback"):
+        server.answer = (302, {"location": f"{other}?code=secret"}, b"")
+        answer = http.get("/oauth/authorize", params=ASKED)
+        refused(answer, 502, "BAD_GATEWAY")
+        assert "secret" not in str(answer.headers) + answer.text
+
+
+@pytest.mark.parametrize("path", ["/oauth/token", "/oauth/authorize/", "/apis/user.openshift.io/v1/users/~", "/oauth"])
+def test_nothing_else_of_the_cluster_is_reached(login, path):
+    server, http = login
+    server.asked.clear()
+    for method in ("GET", "POST", "PUT"):
+        refused(http.request(method, path, params=ASKED), 404, "NOT_FOUND")
+    refused(http.put("/oauth/authorize", params=ASKED), 405, "METHOD_NOT_ALLOWED")
+    assert server.asked == []
+
+
+def test_a_login_is_not_asked_at_a_server_that_nobody_vouches_for(start, login):
+    issuer = login[0].url.replace("http", "https")
+    url, *_ = start(BACKEND_URL="http://127.0.0.1:9", OAUTH_ISSUER=issuer)
+    refused(httpx.get(f"{url}/oauth/authorize", params=ASKED, trust_env=False), 502, "BAD_GATEWAY")
 
 
 # What is wrong

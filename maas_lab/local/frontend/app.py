@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -64,10 +63,11 @@ class Front:
 
     async def _login(self, request: web.Request) -> web.StreamResponse:
         """Let people log in here and nowhere else: whatever host stands before the callback, they stay at this one."""
-        wanted = request.query.get("redirect_uri", "")
-        if urlsplit(wanted).path != CALLBACK or urlsplit(wanted).query:
+        wanted, *more = request.query.getall("redirect_uri", [""])
+        origin = addresses.origin_of(wanted)
+        if more or not origin or wanted != origin + CALLBACK:
             return refusal(400, "VALIDATION_ERROR", "This login leads back to the portal only; begin at its first page")
-        return await self._proxy.pass_on(request, self._cluster, addresses.origin_of(wanted))
+        return await self._proxy.pass_on(request, self._cluster, origin)
 
 
 @web.middleware
