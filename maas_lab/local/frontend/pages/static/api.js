@@ -17,7 +17,6 @@ const HINTS = {
   403: "Your role does not allow this; ask an administrator.",
   404: "It may have been removed meanwhile: load the view again.",
   409: "Load the view again to see what is there.",
-  413: "Send less at once.",
 };
 const LATER = "Try again in a moment; if it stays, tell whoever runs the portal.";
 export const get = (path, query) => call("GET", path, { query });

@@ -30,5 +30,8 @@ export const hour = (value) => clock.format(new Date(value));
 
 const SPANS = { "1d": "daily", "7d": "weekly", "1mo": "monthly", "365d": "yearly" };
 
-/** Write how often a budget begins anew, in words where there are some. */
-export const renewal = (span) => (span ? `renewed ${SPANS[span] ?? (/^\d/.test(span) ? `every ${span}` : span)}` : "");
+/** Return the word for a span of time such as `1mo`, if there is one. */
+export const inWords = (span) => SPANS[span] ?? span;
+
+/** Write how often a budget begins anew. */
+export const renewal = (span) => (span ? `renewed ${/^\d/.test(span) ? `every ${span}` : span}` : "");

@@ -8,8 +8,8 @@ import { clear, failure } from "./notices.js";
  * Show the view that the address names, now and whenever that changes.
  *
  * `find(path)` returns a view: `title`, and `draw(context)`, a promise of elements. `context` has the address's
- * `query` and `redraw()`, which draws the same view anew, keeps the focus, and fails as `draw` does. Returns `show`, for a change of views
- * without a change of address.
+ * `query`, and `redraw()`, which draws the view anew, keeps the focus, and fails as `draw` does. Returns `show`, for a
+ * change of views without a change of address.
  */
 export function route(main, find) {
   let turn = 0;

@@ -1,6 +1,7 @@
 // Applications: for each of their models a subscription, and one key that carries their name.
 
 import { everyRow, get, ifServed, patch, PortalError, post, remove } from "../api.js";
+import { inWords } from "../format.js";
 import { subscribe, subscriptions } from "./catalog.js";
 
 const LIMITS = ["maxBudget", "budgetDuration", "rpmLimit", "tpmLimit"];
@@ -52,7 +53,9 @@ export async function block(key) {
 /** Accept a key's calls again. */
 export async function unblock(key) {
   const budget = key.limits.maxBudget === 0 ? { maxBudget: null } : {};
-  await change(key, key.active ? budget : { ...budget, isActive: true });
+  const after = await change(key, key.active ? budget : { ...budget, isActive: true });
+  if (!readKey(after).blocked) return;
+  throw new PortalError("This key has a budget of $0.00.", "Create a new application with a larger one.", 409);
 }
 
 function change(key, changes) {
@@ -79,7 +82,7 @@ function readKey(row) {
     created: row.createdAt ?? "",
     expires: row.expiresAt,
     spend: Number(row.currentSpend ?? 0),
-    limits,
+    limits: { ...limits, budgetDuration: inWords(limits.budgetDuration) },
     active: row.isActive !== false,
     blocked: row.status === "blocked" || limits.maxBudget === 0,
     blockedBy: row.blockedBy ?? "",

@@ -1,6 +1,7 @@
 // Users with their roles and caps, and the subscriptions that administrators decide about.
 
 import { everyRow, get, patch, PortalError, post } from "../api.js";
+import { inWords } from "../format.js";
 
 // The portal's own user: nobody logs in as that one.
 const SYSTEM = "00000000-0000-0000-0000-000000000001";
@@ -22,9 +23,14 @@ export async function users() {
 }
 
 /** Return what the portal knows about each of these users. */
-export const accounts = (people) => Promise.all(people.map((one) => get(`/admin/users/${one.userId}`)));
+export const accounts = (people) => Promise.all(people.map(account));
 
-/** Set a user's cap; null takes a limit away. */
+async function account({ userId }) {
+  const told = await get(`/admin/users/${userId}`);
+  return { ...told, budgetDuration: inWords(told.budgetDuration) };
+}
+
+/** Set limits of a user. A limit can be changed, not taken away: the gateway overlooks that wish. */
 export const cap = (id, limits) => patch(`/admin/users/${id}/budget-limits`, limits);
 
 /** Return the subscriptions that wait for a decision, with who asks. */

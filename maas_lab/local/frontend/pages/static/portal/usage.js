@@ -31,14 +31,19 @@ export const exported = (days) => download("/admin/usage/export", { ...span(days
 export async function byApplication(days) {
   const rows = await ifServed(() => everyRow("/admin/usage/by-key", {}, span(days)), null);
   if (!rows) return null;
-  const named = rows.map((row) => ({ ...readRow(row), name: row.application || row.keyName, user: row.username }));
-  return summed(named, (row) => `${row.name}\n${row.user}`);
+  const groups = new Map();
+  for (const row of rows) {
+    const name = row.application || row.keyName;
+    const key = `${name}\n${row.username}`;
+    groups.set(key, [...(groups.get(key) ?? []), { ...row, ...readRow(row), name }]);
+  }
+  return byCost([...groups.values()].map((group) => ({ ...group[0], ...total(group) })));
 }
 
 /** Return usage by user. */
 export async function byUser(days) {
   const rows = await everyRow("/admin/usage/by-user", {}, span(days));
-  return byCost(rows.map((row) => ({ ...readRow(row), name: row.username, user: row.username })));
+  return byCost(rows.map((row) => ({ ...row, ...readRow(row) })));
 }
 
 /** Return the first day and the last of a span that ends today; days are the gateway's, so UTC. */
@@ -69,8 +74,7 @@ async function hours(path) {
     const rows = told.data.filter((row) => Math.floor(new Date(row.hour) / HOUR) === hour);
     found.push({ hour: hour * HOUR, ...total(rows.map(readHour)) });
   }
-  const byModel = summed(told.data.map((row) => ({ ...readHour(row), name: row.model })), (row) => row.name);
-  return { hours: found, models: byModel, ...total(found) };
+  return { hours: found, ...total(found) };
 }
 
 /** Read an hour's row; a refused call is a request (a hit) as well. */
@@ -82,8 +86,8 @@ function readHour(row) {
 
 function readRow(row) {
   const told = row.metrics ?? row;
-  const { total: tokens } = readTokens(typeof told.tokens === "object" ? told.tokens : { total: told.tokens });
-  return { requests: told.requests ?? 0, refused: told.failedRequests ?? 0, tokens, cost: told.cost ?? 0 };
+  const tokens = told.tokens?.total ?? told.tokens;
+  return { requests: told.requests, refused: told.failedRequests ?? 0, tokens, cost: told.cost };
 }
 
 /** Read tokens; parts that do not add up (LiteMaaS counts some twice) are left out, so that nobody relies on them. */
@@ -94,12 +98,6 @@ function readTokens({ total = 0, prompt, completion }) {
 function total(rows) {
   const sum = (name) => rows.reduce((whole, row) => whole + row[name], 0);
   return { requests: sum("requests"), refused: sum("refused"), tokens: sum("tokens"), cost: sum("cost") };
-}
-
-function summed(rows, key) {
-  const groups = new Map();
-  for (const row of rows) groups.set(key(row), [...(groups.get(key(row)) ?? []), row]);
-  return byCost([...groups.values()].map((group) => ({ ...group[0], ...total(group) })));
 }
 
 function byCost(rows) {

@@ -38,7 +38,7 @@ export function statistics() {
         "By application and by model",
         h("div", { class: "narrow" }, chosen),
         totals(report),
-        applications ? applicationTable(applications) : userTable(users),
+        byWhom(applications, users),
         usageTable("Usage by model", MODEL, report.models, NONE),
       ),
     ];
@@ -47,18 +47,14 @@ export function statistics() {
   return { title: "Statistics", draw };
 }
 
+const UNTOLD = "This portal does not tell usage by application; here it is by user.";
 const NONE = "No request was made in this time.";
 
-function applicationTable(rows) {
-  const names = [{ title: "Application", cell: (row) => row.name }, { title: "User", cell: (row) => row.user }];
-  return usageTable("Usage by application", names, rows, NONE);
-}
-
-function userTable(rows) {
-  return [
-    h("p", {}, "This portal does not tell usage by application; here it is by user."),
-    usageTable("Usage by user", [{ title: "User", cell: (row) => row.name }], rows, NONE),
-  ];
+function byWhom(applications, users) {
+  const user = { title: "User", cell: (row) => row.username };
+  if (users) return [h("p", {}, UNTOLD), usageTable("Usage by user", [user], users, NONE)];
+  const application = { title: "Application", cell: (row) => row.name };
+  return usageTable("Usage by application", [application, user], applications, NONE);
 }
 
 function refresh(pressed, context) {

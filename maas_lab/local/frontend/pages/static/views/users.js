@@ -13,6 +13,8 @@ const WHAT =
   "A cap limits what a user may spend over all their keys, so a second key does not help. " +
   "The gateway enforces it from the next call on.";
 
+const UNDO = "An empty field means no limit; a limit that is set can be changed, not taken away.";
+
 /** Return the view. `me` is who looks. What is searched for stays while people go to and fro. */
 export function usersView(me) {
   let shown = PAGE;
@@ -75,15 +77,18 @@ function columns(me, context) {
 
 async function changeCap(row, context) {
   const { username, budgetDuration } = row;
-  const known = RENEWALS.some(([span]) => span === (budgetDuration ?? ""));
-  const renewals = known ? RENEWALS : [...RENEWALS, [budgetDuration, `every ${budgetDuration}`]];
-  const number = (label, name, step) => field(label, { name, type: "number", min: 0, step, value: row[name] });
+  // A limit that is set can be changed and not taken away, so its field must not become empty.
+  const number = (label, name, step) =>
+    field(label, { name, type: "number", min: 0, step, value: row[name], required: row[name] != null });
+  const spans = budgetDuration ? RENEWALS.slice(1) : RENEWALS;
+  const known = !budgetDuration || spans.some(([span]) => span === budgetDuration);
+  const choices = known ? spans : [[budgetDuration, `every ${budgetDuration}`], ...spans];
   const done = await ask({
     title: `Cap of ${username}`,
     content: [
-      h("p", {}, `${username} has spent ${money(row.currentSpend)}. An empty field means no limit.`),
+      h("p", {}, `${username} has spent ${money(row.currentSpend)}. ${UNDO}`),
       number("Budget in dollars", "maxBudget", "any"),
-      field("The budget begins anew", { name: "budgetDuration", choices: renewals, value: budgetDuration ?? "" }),
+      field("The budget begins anew", { name: "budgetDuration", choices, value: budgetDuration }),
       number("Requests per minute", "rpmLimit", 1),
       number("Tokens per minute", "tpmLimit", 1),
     ],
