@@ -151,7 +151,8 @@ def test_a_restricted_model_waits_for_approval(page, at, guarded, lab):
     at("carol", "approvals")
     page.get_by_role("button", name="Approve alice, guarded").click()
     page.get_by_role("button", name="Approve", exact=True).click()
-    expect(page.get_by_text("Nobody waits for a decision.")).to_be_visible()
+    expect(pages.said(page)).to_contain_text("guarded is approved for alice.")
+    expect(pages.row(page, "alice")).to_have_count(0)
     at("alice", "create")
     pages.create(page, "secret things", guarded)
     assert lab.ask(pages.copied(page, "API key"), guarded).status_code == 200

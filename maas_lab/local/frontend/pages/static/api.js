@@ -67,10 +67,10 @@ async function send(method, path, { query = {}, body }) {
   const address = new URL(path, root);
   for (const [name, value] of Object.entries(query)) address.searchParams.set(name, value);
   // Not `Authorization`: proxies of a workbench keep that header for themselves.
-  const headers = { accept: "application/json", ...(token() && { "x-portal-session": token() }) };
+  const headers = token() ? { "x-portal-session": token() } : {};
   if (body) headers["content-type"] = "application/json";
   try {
-    return await fetch(address, { method, headers, body: body && JSON.stringify(body), cache: "no-store" });
+    return await fetch(address, { method, headers, body: body && JSON.stringify(body) });
   } catch {
     throw new PortalError("The portal does not answer.", "Check that it runs (`./lab status`), then try again.");
   }
@@ -78,10 +78,8 @@ async function send(method, path, { query = {}, body }) {
 
 async function read(response) {
   if (!response.ok) throw await refusal(response);
-  if (response.status === 204) return null;
-  const text = await response.text();
   try {
-    return JSON.parse(text);
+    return JSON.parse((await response.text()) || "null");
   } catch {
     const hint = "A proxy or a login page stands in front of it: load this page again.";
     throw new PortalError(`The answer (HTTP ${response.status}) is not the portal’s.`, hint, response.status);

@@ -2,15 +2,11 @@
 
 import { button, h, unseen } from "./dom.js";
 
-/**
- * Show text with a button that copies it.
- *
- * `what` names it, e.g. `API key`; `announce` is what is said when it is copied.
- */
+/** Show text with a button that copies it; `what` names it, e.g. `API key`. */
 export function copyable(what, text, kind = "") {
   const shown = h("code", { tabindex: "0", role: "group", "aria-label": what }, text);
   const said = h("span", { class: "said", role: "status" });
-  const copy = button("Copy", async () => said.replaceChildren(await copied(shown, text)), { class: "copy" });
+  const copy = button("Copy", async () => said.replaceChildren(await copied(shown, text)));
   copy.append(unseen(` the ${what}`));
   return h("div", { class: `copyable ${kind}` }, h("pre", {}, shown), h("div", {}, copy, said));
 }

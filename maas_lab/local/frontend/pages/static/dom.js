@@ -63,8 +63,7 @@ function line(columns, row) {
   const cells = columns.map(({ title, cell, kind }, index) => {
     const first = index === 0;
     const part = first ? { scope: "row", role: "rowheader" } : { role: "cell" };
-    const content = h("div", { class: "cell" }, cell(row));
-    return h(first ? "th" : "td", { ...part, class: kind, "data-title": title }, content);
+    return h(first ? "th" : "td", { ...part, class: kind, "data-title": title }, h("div", {}, cell(row)));
   });
   return h("tr", { role: "row" }, cells);
 }

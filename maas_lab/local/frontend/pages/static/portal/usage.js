@@ -9,16 +9,12 @@ const DAY = 24 * HOUR;
 /** Return the user's own cap and spend. */
 export const budget = () => get("/usage/budget");
 
-/** Return the user's own usage of the last days. */
+/** Return usage of the last days, the user's own or everybody's. */
 export const ownDays = (days) => report("/usage/analytics", days);
-
-/** Return everybody's usage of the last days. */
 export const allDays = (days) => report("/admin/usage/analytics", days);
 
-/** Return the user's own last 24 hours; nothing where the portal knows only days, as LiteMaaS does. */
+/** Return the last 24 hours likewise; nothing where the portal knows only days, as LiteMaaS does. */
 export const ownHours = () => hours("/usage/hours");
-
-/** Return everybody's last 24 hours. */
 export const allHours = () => hours("/admin/usage/hours");
 
 /** Make the portal look at today's calls again. */

@@ -24,7 +24,7 @@ export const approvalsView = (me) => ({
 
 function columns(me, context) {
   const found = [
-    { title: "User", cell: (row) => h("strong", {}, row.username) },
+    { title: "User", cell: (row) => row.username },
     { title: "Model", cell: (row) => row.modelId },
     { title: "Since", cell: (row) => time(row.updatedAt ?? row.createdAt) },
   ];

@@ -21,7 +21,7 @@ const WHAT =
   "LiteMaaS, whose interface this portal speaks, has no object “application”. " +
   "Yours is one subscription per model, and one API key that carries its name.";
 const KEEP =
-  "Copy it now and keep it like a password: it is gone from here as soon as you go on. " +
+  "Copy it now and keep it like a password: it is gone when you leave this view. " +
   "Applications can show it again, and the portal writes that down.";
 const WHY =
   `These calls read the key from the variable ${VARIABLE}, so that it stands in no script, no notebook and no shell ` +
@@ -49,14 +49,14 @@ function form(known, mine, most, chosen, run) {
   const choice = (model) => ({
     value: model.name,
     label: model.name,
-    note: `${money(model.input)} and ${money(model.output)} per 1,000 tokens; ${standing(model, mine.get(model.name))}`,
+    note: `${standing(model, mine.get(model.name))}. ${prices(model)} per 1,000 tokens`,
     checked: model.name === chosen,
   });
   const [budget, ...rates] = NUMBERS.map(([label, name, bounds]) => {
     const atMost = most[name] == null ? {} : { max: most[name], hint: `At most ${most[name]}.` };
     return field(label, { name, type: "number", optional: true, ...bounds, ...atMost });
   });
-  const go = h("button", { class: "primary large" }, "Create application");
+  const go = h("button", { class: "primary" }, "Create application");
   const asking = h(
     "form",
     { class: "form" },
@@ -80,6 +80,8 @@ function form(known, mine, most, chosen, run) {
   });
   return asking;
 }
+
+const prices = ({ input, output }) => `Prompt ${money(input)}, answer ${money(output)}`;
 
 function asked(form) {
   const { budgetDuration, expires, name } = form.elements;

@@ -14,7 +14,7 @@ export const modelsView = {
   draw: async (context) => {
     const [known, mine] = await Promise.all([models(), subscriptions()]);
     return [
-      h("p", { class: "lead" }, LEAD),
+      h("p", {}, LEAD),
       h("p", {}, linkButton("Create application", "#/create")),
       h("h2", { class: "unseen" }, "All models"),
       cards(known, (model) => actions(model, mine.get(model.name), context)),

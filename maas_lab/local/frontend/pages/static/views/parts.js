@@ -9,12 +9,7 @@ const MEASURES = [
   ["tokens", "Tokens", count],
   ["cost", "Cost", money],
 ];
-const MEASURED = MEASURES.map(([name, title, write]) => ({
-  title,
-  kind: "number",
-  cell: (row) => write(row[name]),
-}));
-
+const MEASURED = MEASURES.map(([name, title, write]) => ({ title, kind: "number", cell: (row) => write(row[name]) }));
 const LOOK = "With the role admin-readonly you see everything here, and change nothing.";
 
 /** A part of a view under its heading. */
@@ -46,9 +41,9 @@ export function recent(hours, days) {
     ? hours.hours.map((row) => ({ ...row, label: hour(row.hour) }))
     : days.map((row) => ({ ...row, label: day(row.day) }));
   const unit = hours ? "hour" : "day";
-  const figure = h("div", { class: "figure" });
-  const draw = (name) => figure.replaceChildren(chart(points, name, unit));
-  draw("requests");
+  const figure = h("div");
+  const draw = (measure) => figure.replaceChildren(chart(points, measure, unit));
+  draw(MEASURES[0]);
   return section(
     hours ? "The last 24 hours" : "By day",
     hours && totals(hours),
@@ -59,19 +54,18 @@ export function recent(hours, days) {
 }
 
 function choice(draw) {
-  const one = ([name, title], index) => {
-    const chosen = { checked: index === 0, on: { change: () => draw(name) } };
-    return h("label", {}, h("input", { type: "radio", name: "measure", ...chosen }), title);
+  const one = (measure, index) => {
+    const chosen = { checked: index === 0, on: { change: () => draw(measure) } };
+    return h("label", {}, h("input", { type: "radio", name: "measure", ...chosen }), measure[1]);
   };
   return h("fieldset", { class: "choice" }, h("legend", {}, "Show"), MEASURES.map(one));
 }
 
-function chart(points, name, unit) {
-  const [, title, write] = MEASURES.find(([one]) => one === name);
+function chart(points, [name, title, write], unit) {
   const values = points.map((point) => ({ label: point.label, value: point[name] }));
-  const most = values.reduce((found, one) => (one.value > found.value ? one : found), { value: 0 });
-  const peak = most.value ? `the most, ${write(most.value)}, at ${most.label}` : "nothing in this time";
-  const summary = `${title} by ${unit}: ${peak}. The numbers are in the table below.`;
+  const [most] = values.toSorted((one, other) => other.value - one.value);
+  const peak = most?.value ? `the most, ${write(most.value)}, at ${most.label}` : "nothing in this time";
+  const summary = `${title} by ${unit}: ${peak}. The table below has the numbers.`;
   return columns({ points: values, write, summary });
 }
 
@@ -80,6 +74,7 @@ function numbers(points, unit) {
   return table({ caption: `Usage by ${unit}`, columns: [first, ...MEASURED], rows: points });
 }
 
+/** The first column of usage by model. */
 export const MODEL = [{ title: "Model", cell: (row) => row.name }];
 
 /** A table of usage with a bar for the cost. `names` are the columns that come first. */

@@ -16,11 +16,11 @@ export const start = (over) => ({
     over && h("div", { class: "notice", role: "alert" }, h("p", {}, h("strong", {}, "Your session is over."), OVER)),
     h(
       "p",
-      { class: "lead" },
+      {},
       "Here you get a key for language models that somebody else runs, and call them from your own application. ",
       "Every request is counted, so you see what it costs, and administrators see who uses what.",
     ),
-    h("p", {}, button("Log in", logIn, { class: "primary large", id: "log-in" })),
+    h("p", {}, button("Log in", logIn, { class: "primary", id: "log-in" })),
     h("h2", {}, "The models"),
     cards(await models(), () => []),
   ],

@@ -1,14 +1,14 @@
 // Users, what they have spent, and the caps that stop them.
 
 import { ask } from "../dialogs.js";
-import { button, h, table } from "../dom.js";
+import { h, table } from "../dom.js";
 import { action, busy, field, numberIn, RENEWALS } from "../forms.js";
 import { count, money, renewal, time } from "../format.js";
 import { say } from "../notices.js";
 import { accounts, cap, users } from "../portal/people.js";
 import { readOnly } from "./parts.js";
 
-const PAGE = 20;
+const MOST = 60; // each is a request of its own
 const WHAT =
   "A cap limits what a user may spend over all their keys, so a second key does not help. " +
   "The gateway enforces it from the next call on.";
@@ -17,22 +17,16 @@ const UNDO = "An empty field means no limit; a limit that is set can be changed,
 
 /** Return the view. `me` is who looks. What is searched for stays while people go to and fro. */
 export function usersView(me) {
-  let shown = PAGE;
   let wanted = "";
 
   const draw = async (context) => {
     const people = (await users()).filter((one) => one.username.includes(wanted));
-    const rows = await accounts(people.slice(0, shown));
-    const left = people.length - rows.length;
-    const look = (pressed, name, number) => {
-      [wanted, shown] = [name, number];
-      busy(pressed, context.redraw);
-    };
+    const rows = await accounts(people.slice(0, MOST));
     const search = (event) => {
       event.preventDefault();
-      look(event.submitter, event.target.elements.name.value.trim(), PAGE);
+      wanted = event.target.elements.name.value.trim();
+      busy(event.submitter, context.redraw);
     };
-    const more = (event) => look(event.target, wanted, shown + PAGE);
     return [
       h("p", {}, WHAT),
       readOnly(me),
@@ -48,7 +42,7 @@ export function usersView(me) {
         rows,
         empty: "Nobody of that name has logged in so far.",
       }),
-      left > 0 && h("p", {}, button("Show more", more, { id: "more" })),
+      people.length > MOST && h("p", {}, `The first ${MOST} of ${count(people.length)}: search to see the others.`),
     ];
   };
 
