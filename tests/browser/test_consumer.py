@@ -121,7 +121,8 @@ def test_rotating_blocking_and_revoking_count_at_the_gateway(page, alice, at, ma
 
     page.get_by_role("button", name="Revoke chat-bot").click()
     expect(page.get_by_role("dialog")).to_contain_text("dies at once")
-    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_role("button", name="Cancel")).to_be_focused()
+    page.keyboard.press("Enter")
     assert lab.ask(new).status_code == 200
     page.get_by_role("button", name="Revoke chat-bot").click()
     page.get_by_role("button", name="Revoke for good").click()

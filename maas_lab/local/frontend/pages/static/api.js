@@ -13,9 +13,8 @@ export class PortalError extends Error {
 
 const HINTS = {
   400: "Correct the entry and send it again.",
-  401: "Log in again.",
   403: "Your role does not allow this; ask an administrator.",
-  404: "It may have been removed meanwhile: load the view again.",
+  404: "It may be gone: load the view again.",
   409: "Load the view again to see what is there.",
 };
 const LATER = "Try again in a moment; if it stays, tell whoever runs the portal.";

@@ -30,13 +30,14 @@ export function ask({ title, content, action, run, danger = false }) {
   let result;
   const closed = opened(title, (dialog) => {
     const alert = h("div", { role: "alert" });
+    // The key press that opened a dangerous dialog must not answer it as well.
     const go = h("button", { class: danger ? "danger" : "primary" }, action);
     const form = h(
       "form",
       { class: "form" },
       ...content,
       alert,
-      h("div", { class: "actions" }, go, button("Cancel", () => dialog.close())),
+      h("div", { class: "actions" }, go, button("Cancel", () => dialog.close(), { autofocus: danger })),
     );
     form.addEventListener("submit", (event) => {
       event.preventDefault();

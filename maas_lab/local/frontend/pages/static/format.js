@@ -19,7 +19,7 @@ export function money(value) {
   return amount !== 0 && Math.abs(amount) < 0.01 ? small.format(amount) : plain.format(amount);
 }
 
-/** Write a moment such as `Nov 24, 2026, 14:05`; nothing is a dash. */
+/** Write a moment; nothing is a dash. */
 export const time = (value) => (value ? moment.format(new Date(value)) : "–");
 
 /** Write a day such as `2026-11-24`, which is one of the gateway's, so UTC. */

@@ -28,7 +28,7 @@ const WHY =
   "history. Run this line first, then paste the key and press Enter; nothing is shown:";
 const WAIT =
   "An API key can be made when all its models are subscribed. " +
-  "Come back after the approval, or create the application now without these models.";
+  "Come back after the approval, or leave these models out.";
 const UNCHOSEN = {
   message: "No model is chosen.",
   hint: "Tick at least one: an API key opens only the models that it names.",

@@ -7,7 +7,7 @@ import { say } from "../notices.js";
 import { allDays, allHours, byApplication, byUser, exported, refreshToday, span } from "../portal/usage.js";
 import { MODEL, recent, section, totals, usageTable } from "./parts.js";
 
-const SPANS = [["1", "today (UTC)"], ["7", "the last 7 days"], ["30", "the last 30 days"], ["90", "the last 90 days"]];
+const SPANS = [["1", "today (UTC)"], ["7", "the last 7 days"], ["30", "the last 30 days"]];
 
 /** Return the view. The span of days stays chosen while people go to and fro. */
 export function statistics() {
@@ -20,7 +20,7 @@ export function statistics() {
       days = target.value;
       busy(target, context.redraw);
     };
-    const chosen = field("Time", { name: "days", id: "days", choices: SPANS, value: days, on: { change: choose } });
+    const chosen = field("Time", { id: "days", choices: SPANS, value: days, on: { change: choose } });
     return [
       h(
         "div",

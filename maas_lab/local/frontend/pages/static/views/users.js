@@ -32,7 +32,7 @@ export function usersView(me) {
       readOnly(me),
       h(
         "form",
-        { class: "row", role: "search", on: { submit: search } },
+        { class: "row", on: { submit: search } },
         field("Name contains", { name: "name", value: wanted }),
         h("button", { id: "search" }, "Find"),
       ),
