@@ -32,7 +32,7 @@ def used(lab, alice, make_key, carol, span):
         told = carol.post(f"{ADMIN}/by-key", json=span).json()["data"]
         return [row for row in told if row["application"] == "billed" and row["username"] == "alice"]
 
-    wait.until(lambda: sum(row["metrics"]["requests"] for row in rows()) >= 3, what="the calls to be booked", timeout=30)
+    wait.until(lambda: sum(row["metrics"]["requests"] for row in rows()) >= 3, what="booked calls", timeout=30)
     return rows
 
 

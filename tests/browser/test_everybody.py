@@ -81,7 +81,9 @@ def test_an_application_is_created_without_a_mouse(page, laptop, alice, lab, fil
     def tab_to(words: str) -> None:
         for _ in range(40):
             page.keyboard.press("Tab")
-            if re.search(words, page.evaluate("document.activeElement.textContent || document.activeElement.name || ''")):
+            if re.search(
+                words, page.evaluate("(({ textContent, name }) => textContent || name)(document.activeElement)")
+            ):
                 return
         raise AssertionError(f"no key press leads to {words}")
 

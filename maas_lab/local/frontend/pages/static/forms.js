@@ -48,7 +48,7 @@ export const RENEWALS = [
 ];
 
 /** Return a field's number; null when it is left empty. */
-export function numberIn(form, name) {
+export function numeral(form, name) {
   const text = form.elements[name].value.trim();
   return text === "" ? null : Number(text);
 }

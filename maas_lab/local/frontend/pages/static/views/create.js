@@ -2,7 +2,7 @@
 
 import { copyable } from "../copy.js";
 import { h } from "../dom.js";
-import { busy, checkboxes, field, numberIn, RENEWALS } from "../forms.js";
+import { busy, checkboxes, field, numeral, RENEWALS } from "../forms.js";
 import { money } from "../format.js";
 import { complain, say } from "../notices.js";
 import { create, maximums } from "../portal/applications.js";
@@ -53,8 +53,8 @@ function form(known, mine, most, chosen, run) {
     checked: model.name === chosen,
   });
   const [budget, ...rates] = NUMBERS.map(([label, name, bounds]) => {
-    const atMost = most[name] == null ? {} : { max: most[name], hint: `At most ${most[name]}.` };
-    return field(label, { name, type: "number", optional: true, ...bounds, ...atMost });
+    const bound = most[name] == null ? {} : { max: most[name], hint: `At most ${most[name]}.` };
+    return field(label, { name, type: "number", optional: true, ...bounds, ...bound });
   });
   const go = h("button", { class: "primary" }, "Create application");
   const asking = h(
@@ -85,7 +85,7 @@ const prices = ({ input, output }) => `Prompt ${money(input)}, answer ${money(ou
 
 function asked(form) {
   const { budgetDuration, expires, name } = form.elements;
-  const given = NUMBERS.map(([, field]) => [field, numberIn(form, field)]).filter(([, value]) => value !== null);
+  const given = NUMBERS.map(([, field]) => [field, numeral(form, field)]).filter(([, value]) => value !== null);
   const limits = Object.fromEntries(given);
   if (budgetDuration.value && limits.maxBudget !== undefined) limits.budgetDuration = budgetDuration.value;
   if (expires.value) limits.expiresAt = new Date(Date.now() + DAY * expires.value).toISOString();

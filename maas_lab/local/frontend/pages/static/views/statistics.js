@@ -9,7 +9,7 @@ import { MODEL, recent, section, totals, usageTable } from "./parts.js";
 
 const SPANS = [["1", "today (UTC)"], ["7", "the last 7 days"], ["30", "the last 30 days"]];
 
-/** Return the view. The span of days stays chosen while people go to and fro. */
+/** Return the view. The span of days stays chosen when people come back. */
 export function statistics() {
   let days = "7";
 

@@ -2,7 +2,7 @@
 
 import { ask } from "../dialogs.js";
 import { h, table } from "../dom.js";
-import { action, busy, field, numberIn, RENEWALS } from "../forms.js";
+import { action, busy, field, numeral, RENEWALS } from "../forms.js";
 import { count, money, renewal, time } from "../format.js";
 import { say } from "../notices.js";
 import { accounts, cap, users } from "../portal/people.js";
@@ -15,7 +15,7 @@ const WHAT =
 
 const UNDO = "An empty field means no limit; a limit that is set can be changed, not taken away.";
 
-/** Return the view. `me` is who looks. What is searched for stays while people go to and fro. */
+/** Return the view. `me` is who looks. What is searched for stays when people come back. */
 export function usersView(me) {
   let wanted = "";
 
@@ -97,7 +97,7 @@ async function changeCap(row, context) {
 /** Send what was changed, and nothing else: what is left out stays. */
 async function set(row, form) {
   const asked = { budgetDuration: form.elements.budgetDuration.value || null };
-  for (const name of ["maxBudget", "rpmLimit", "tpmLimit"]) asked[name] = numberIn(form, name);
+  for (const name of ["maxBudget", "rpmLimit", "tpmLimit"]) asked[name] = numeral(form, name);
   const changes = Object.entries(asked).filter(([name, value]) => value !== (row[name] ?? null));
   if (changes.length > 0) await cap(row.id, Object.fromEntries(changes));
 }
