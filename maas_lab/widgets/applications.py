@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ipywidgets import HTML, Dropdown, HBox, Layout, VBox
 
 from maas_lab.portal import Application
-from maas_lab.widgets.parts import WIDE, Message, button, dollars, table
+from maas_lab.widgets.parts import WIDE, Message, button, dollars, offer, table
 
 _COLUMNS = ("Application", "Models", "State", ">Budget", ">Requests per minute", ">Spent")
 
@@ -57,11 +57,8 @@ class Applications(VBox):
 
     def show(self, applications: Sequence[Application]) -> None:
         """Show applications; the chosen one stays, if it is still there."""
-        kept = self.chosen.value
         self._rows = {one.info.id: one for one in applications}
-        options = [(f"{one.name} ({state(one)})", id) for id, one in self._rows.items()]
-        self.chosen.options = options
-        self.chosen.value = kept if kept in self._rows else (options[0][1] if options else None)
+        offer(self.chosen, [(f"{one.name} ({state(one)})", id) for id, one in self._rows.items()])
         self._table.value = table("Your applications", _COLUMNS, [_row(one) for one in applications], "None yet.")
         self.enable()
 

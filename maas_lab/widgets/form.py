@@ -12,7 +12,7 @@ from maas_lab.portal import Application, Portal
 from maas_lab.portal_rows import OfferedModel, User
 from maas_lab.widgets import limits
 from maas_lab.widgets.applications import Applications
-from maas_lab.widgets.parts import WIDE, Message, Panel, button, dollars
+from maas_lab.widgets.parts import WIDE, Message, Panel, button, dollars, offer
 
 _PROMPT = "Say hello in one sentence."
 _PYTHON = """# in the same terminal, first: export MAAS_API_KEY
@@ -90,9 +90,7 @@ The same in code:
         self._who.value = _greeting(self.portal.me, self.portal.url)
         models = self.portal.models()
         self._models = {one.name: one for one in models}
-        self.model.options = [
-            (f"{one.name}{' (needs approval)' if one.restricted else ''}", one.name) for one in models
-        ]
+        offer(self.model, [(f"{one.name}{' (needs approval)' if one.restricted else ''}", one.name) for one in models])
         self._tell_model()
         self._list()
         self._enable()

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from html import escape
 from typing import Any, ClassVar
 
-from ipywidgets import HTML, Button, Layout, VBox
+from ipywidgets import HTML, Button, Dropdown, Layout, VBox
 
 from maas_lab.errors import LabError
 
@@ -114,6 +114,13 @@ class Panel(VBox):
 def button(text: str, about: str, style: str = "") -> Button:
     """Make a button that is as wide as its text; `about` says to a screen reader, and on hover, what it will do."""
     return Button(description=text, tooltip=about, button_style=style, layout=Layout(width="auto"))
+
+
+def offer(field: Dropdown, options: Sequence[tuple[str, str]]) -> None:
+    """Offer options, pairs of label and value; the chosen one stays, if it is still there, else it is the first."""
+    kept, values = field.value, [value for _, value in options]
+    field.options = options
+    field.value = kept if kept in values else next(iter(values), None)
 
 
 def table(caption: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], nothing: str) -> str:
