@@ -106,6 +106,7 @@ def test_a_click_creates_an_application_whose_key_is_in_python_and_masked_on_the
     limited = {"maxBudget": 5, "rpmLimit": 8}
     assert asked == [{"modelIds": [GRANITE], "name": "lab-app", **limited, "metadata": {"application": "lab-app"}}]
     assert (shown.application.name, shown.key.reveal()) == ("lab-app", SECRET)
+    assert shown.applications.application.info.id == LAB_KEY
     told = seen(shown)
     assert "Done: “lab-app” is an application now" in told
     assert "ApiKey(sk-…Zjbg, 'lab-app')" in told
@@ -434,7 +435,7 @@ def test_the_board_of_an_administrator_shows_everybodys_last_24_hours():
     assert "Usage of everybody: the last 24 hours" in told
     assert "Requests (hits), 3 of them refused9" in told
     assert "app <1>alice7100$0.75" in told
-    assert "By user, whole days, 2026-11-22 to 2026-11-23 (UTC)" in told
+    assert "By user (whole days, 2026-11-22 to 2026-11-23 UTC)" in told
     assert {one.url.params.get("hours") for one in recorded.requests if one.url.path.endswith("hours")} == {"24"}
 
 
@@ -448,7 +449,7 @@ def test_litemaas_counts_days_and_the_board_says_so():
     assert (found.requests, found.refused, found.tokens) == (17, 7, 180)
     assert found.usage.applications is None
     told = seen(shown)
-    assert "Usage of everybody: whole days, 2026-11-22 to 2026-11-23 (UTC)" in told
+    assert "Usage of everybody: whole days, 2026-11-22 to 2026-11-23 UTC" in told
     assert "This portal does not tell usage by application." in told
     assert "24 hours" not in told
 

@@ -55,10 +55,12 @@ class Applications(VBox):
         """The chosen application; None when there is none."""
         return self._rows.get(self.chosen.value or "")
 
-    def show(self, applications: Sequence[Application]) -> None:
-        """Show applications; the chosen one stays, if it is still there."""
+    def show(self, applications: Sequence[Application], choose: Application | None = None) -> None:
+        """Show applications, and choose one of them; the chosen one stays, if none is given and it is still there."""
         self._rows = {one.info.id: one for one in applications}
         offer(self.chosen, [(f"{one.name} ({state(one)})", id) for id, one in self._rows.items()])
+        if choose and choose.info.id in self._rows:
+            self.chosen.value = choose.info.id
         self._table.value = table("Your applications", _COLUMNS, [_row(one) for one in applications], "None yet.")
         self.enable()
 

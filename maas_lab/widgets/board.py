@@ -140,7 +140,7 @@ def _by_cost(lines: Iterable[Line]) -> tuple[Line, ...]:
 
 
 def _days(usage: Usage) -> str:
-    return f"whole days, {usage.since} to {usage.until} (UTC)"
+    return f"whole days, {usage.since} to {usage.until} UTC"
 
 
 def _title(me: User, summary: Summary) -> str:
@@ -163,9 +163,9 @@ def _totals(summary: Summary) -> str:
 
 def _tables(summary: Summary, *, everybody: bool) -> str:
     found, days = summary.usage, _days(summary.usage)
-    models = table(f"By model, {summary.span}", ("Model", *_COUNTS), _shown(summary.models), "No calls.")
+    models = table(f"By model ({summary.span})", ("Model", *_COUNTS), _shown(summary.models), "No calls.")
     users = [(row.name, row.requests, row.tokens.total, row.cost) for row in found.users]
-    by_user = table(f"By user, {days}", ("User", *_COUNTS), _shown(users), "No calls.") if everybody else ""
+    by_user = table(f"By user ({days})", ("User", *_COUNTS), _shown(users), "No calls.") if everybody else ""
     return _applications(found, days) + models + by_user
 
 
@@ -177,7 +177,7 @@ def _applications(usage: Usage, days: str) -> str:
         for row in rows or ()
         for counts in _shown([(row.name, row.requests, row.tokens.total, row.cost)])
     ]
-    most = f"By application, {days}, the {_TOP} keys that cost most"
+    most = f"By application ({days}; the {_TOP} keys that cost most)"
     return table(most, ("Application", "User", *_COUNTS), cells, told)
 
 

@@ -71,6 +71,7 @@ The same in code:
         self.requests = Text(description="Requests per minute:", placeholder="optional, e.g. 60", **wide)
         self.create = button("Create application", "Subscribe to the model, and make the application's key", "primary")
         self.message, self.applications = Message(), Applications()
+        self.create.layout.margin = "2px 2px 2px calc(11em + 10px)"
         fields = VBox([self.model, self._about, self.name, self.budget, self.requests, self.create])
         parts = [self._who, fields, self.message, self._result, self.applications]
         super().__init__(parts, [self.create, *self.applications.buttons])
@@ -112,8 +113,8 @@ The same in code:
         chosen = self._models.get(self.model.value)
         self._about.value = description(chosen) if chosen else "<p>The portal offers no model.</p>"
 
-    def _list(self) -> None:
-        self.applications.show(self.portal.applications())
+    def _list(self, choose: Application | None = None) -> None:
+        self.applications.show(self.portal.applications(), choose)
 
     # Each button is one call.
 
@@ -126,7 +127,7 @@ The same in code:
             name = limits.application_name(self.name.value)
             self._show(self.portal.create_application(name, [self.model.value], **asked))
             self.message.done(f"“{name}” is an application now; its key is below.")
-            self._list()
+            self._list(self.application)
 
     def _rotate(self) -> None:
         message = self.applications.message
@@ -162,7 +163,7 @@ The same in code:
         """Keep an application, and show its key, masked, with ways to use it."""
         self.application = application
         self._result.value = _key(application.key)
-        self._result.value += _snippets(f"{self.portal.gateway_url()}/v1", application, self.portal.url)
+        self._result.value += _snippets(f"{self.portal.gateway_url()}/v1", application)
 
 
 def portal_form(portal: Portal) -> PortalForm:
@@ -202,16 +203,15 @@ def _key(key: ApiKey) -> str:
     return (
         f"<h4>API key</h4><p><code>{escape(repr(key))}</code></p>"
         "<p>Only its last characters are shown, because notebooks are saved and shared. In this notebook the key is "
-        "the form's <code>key</code>: <code>lab.client(form.key)</code>.</p>"
+        "the form's <code>key</code>: <code>lab.client(form.key)</code> calls the model with it. To use it in a "
+        "terminal, copy it on the portal's page.</p>"
     )
 
 
-def _snippets(gateway: str, application: Application, page: str) -> str:
+def _snippets(gateway: str, application: Application) -> str:
     model = application.models[0]
     curl = Curl(gateway, application.key, _PROMPT, model=model)
-    python = _PYTHON.format(url=gateway, model=model, prompt=_PROMPT)
-    where = f"To use it in a terminal, copy it on the portal's page: {escape(page)}"
-    return f"<p>{where}</p>{_code('curl', str(curl))}{_code('Python', python)}"
+    return _code("curl", str(curl)) + _code("Python", _PYTHON.format(url=gateway, model=model, prompt=_PROMPT))
 
 
 def _code(title: str, text: str) -> str:

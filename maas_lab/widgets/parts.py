@@ -16,22 +16,26 @@ WIDE = {"description_width": "11em"}
 STYLE = """<style>
 .maas-lab { max-width: 60em; padding: 4px 12px 12px; color: var(--jp-ui-font-color1, inherit);
   border: 1px solid var(--jp-border-color2, #bdbdbd); border-radius: 4px; }
-.maas-lab .widget-html-content { line-height: 1.5; overflow-wrap: anywhere; }
-.maas-lab .widget-html { height: auto; min-height: 0; }
+.maas-lab .widget-html-content { flex: 1 1 auto; min-width: 0; line-height: 1.5; overflow-wrap: anywhere; }
+.maas-lab .widget-html { height: auto; min-height: 0; max-width: 100%; }
 .maas-lab h3 { margin: 4px 0 0; font-size: 1.15em; font-weight: 600; }
 .maas-lab h4 { margin: 10px 0 2px; font-size: 1em; font-weight: 600; }
 .maas-lab p { margin: 2px 0; }
-.maas-lab pre { margin: 2px 0; padding: 8px; overflow-x: auto; overflow-wrap: normal; line-height: 1.4;
-  color: inherit; font-family: var(--jp-code-font-family, monospace); font-size: 0.95em;
+.maas-lab pre { margin: 2px 0; padding: 8px; overflow-x: auto; line-height: 1.4;
+  white-space: pre; word-break: normal; overflow-wrap: normal; color: inherit;
+  font-family: var(--jp-code-font-family, monospace); font-size: 0.95em;
   background: var(--jp-layout-color2, #eeeeee); border-radius: 3px; }
 .maas-lab code { color: inherit; background: var(--jp-layout-color2, #eeeeee); padding: 0 3px; border-radius: 3px; }
 .maas-lab table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; }
 .maas-lab caption { text-align: left; font-weight: 600; padding: 8px 0 2px; }
 .maas-lab th, .maas-lab td { text-align: left; padding: 3px 14px 3px 0; vertical-align: top;
   border-bottom: 1px solid var(--jp-border-color2, #bdbdbd); }
+.maas-lab th, .maas-lab td:not(:first-child) { overflow-wrap: normal; }
 .maas-lab .number { text-align: right; white-space: nowrap; }
-.maas-lab dl { display: flex; flex-wrap: wrap; gap: 4px 40px; margin: 6px 0; }
-.maas-lab dd { margin: 0; font-size: 1.7em; line-height: 1.25; font-variant-numeric: tabular-nums; }
+.maas-lab .widget-html-content dl { display: flex; flex-wrap: wrap; gap: 4px 40px; margin: 6px 0; }
+.maas-lab .widget-html-content dt { float: none; width: auto; margin: 0; font-weight: normal; }
+.maas-lab .widget-html-content dd { float: none; width: auto; margin: 0;
+  font-size: 1.7em; line-height: 1.25; font-variant-numeric: tabular-nums; }
 .maas-lab .told { padding: 6px 10px; border-left: 4px solid var(--jp-border-color1, #9e9e9e); white-space: pre-wrap; }
 .maas-lab .told.failed { border-color: var(--jp-error-color1, #d32f2f); }
 .maas-lab .told.done { border-color: var(--jp-success-color1, #388e3c); }
@@ -113,7 +117,9 @@ class Panel(VBox):
 
 def button(text: str, about: str, style: str = "") -> Button:
     """Make a button that is as wide as its text; `about` says to a screen reader, and on hover, what it will do."""
-    return Button(description=text, tooltip=about, button_style=style, layout=Layout(width="auto"))
+    return Button(
+        description=text, tooltip=about, button_style=style, layout=Layout(width="auto", align_self="flex-start")
+    )
 
 
 def offer(field: Dropdown, options: Sequence[tuple[str, str]]) -> None:
