@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
+import traceback
+from typing import Any
 
 from aiohttp import web
 
@@ -13,9 +15,18 @@ from maas_lab.local.frontend.app import Front
 from maas_lab.local.frontend.configuration import Configuration
 
 
+class _Discreet(logging.Formatter):
+    """Tells where something went wrong, and not its words: they may hold what somebody has sent."""
+
+    def formatException(self, ei: Any) -> str:
+        return f"{ei[0].__name__}\n{''.join(traceback.format_tb(ei[2], limit=-4))}"
+
+
 def main() -> int:
     """Serve until asked to end."""
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO, stream=sys.stdout)
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(_Discreet("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.INFO)
     try:
         chosen = Configuration.read(settings.own_environment())
     except LabError as error:

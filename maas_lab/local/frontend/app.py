@@ -1,20 +1,19 @@
 """Put the pages and what is behind them together: which address answers with what.
 
-`/` is pages/index.html, `/auth/callback` pages/callback.html, `/static/NAME` the file NAME in pages/.
+`/` is pages/index.html, `/auth/callback` pages/callback.html, `/static/NAME` the file pages/static/NAME.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from maas_lab.local.frontend import addresses
+from maas_lab.local.frontend.answers import refusal
 from maas_lab.local.frontend.configuration import Configuration
 from maas_lab.local.frontend.proxy import LARGEST_BODY, Behind, Proxy
-from maas_lab.local.frontend.refusals import refusal
 
 PAGES = Path(__file__).with_name("pages")
 CALLBACK = "/api/auth/callback"
@@ -39,7 +38,7 @@ class Front:
         made = web.Application(client_max_size=LARGEST_BODY, middlewares=[_refused])
         made.router.add_get("/", self._index)
         made.router.add_get("/auth/callback", self._callback)
-        made.router.add_static("/static/", self._pages)
+        made.router.add_static("/static/", self._pages / "static")
         made.router.add_route("*", "/api/{path:.*}", self._api)
         if self._chosen.issuer:
             made.router.add_get("/oauth/authorize", self._login, allow_head=False)
@@ -64,10 +63,11 @@ class Front:
 
     async def _login(self, request: web.Request) -> web.StreamResponse:
         """Let people log in here and nowhere else: whatever host stands before the callback, they stay at this one."""
-        wanted = request.query.get("redirect_uri", "")
-        if urlsplit(wanted).path != CALLBACK or urlsplit(wanted).query:
+        wanted, *more = request.query.getall("redirect_uri", [""])
+        origin = addresses.origin_of(wanted)
+        if more or not origin or wanted != origin + CALLBACK:
             return refusal(400, "VALIDATION_ERROR", "This login leads back to the portal only; begin at its first page")
-        return await self._proxy.pass_on(request, self._cluster, addresses.origin_of(wanted))
+        return await self._proxy.pass_on(request, self._cluster, origin)
 
 
 @web.middleware

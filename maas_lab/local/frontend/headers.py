@@ -14,7 +14,7 @@ HOP_BY_HOP = {
     *("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer"),
     *("transfer-encoding", "upgrade", "expect"),
 }
-_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{1,8192}=*")
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 
 
 class BadSession(Exception):

@@ -11,7 +11,7 @@ from aiohttp import web
 from yarl import URL
 
 from maas_lab.local.frontend import addresses, headers
-from maas_lab.local.frontend.refusals import refusal
+from maas_lab.local.frontend.answers import leading_to, refusal
 
 LARGEST_BODY = 1024 * 1024
 TIMES = aiohttp.ClientTimeout(total=None, connect=5, sock_read=60)
@@ -96,6 +96,8 @@ class Proxy:
             near = addresses.relative(location, request.raw_path.partition("?")[0], *here)
             if near is None:
                 return self._away(behind, 502, "BAD_GATEWAY", "sends you to another place; that is not followed")
+            if "text/html" in request.headers.get("Accept", ""):
+                return leading_to(near)
             told["Location"] = near
         response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=told)
         await response.prepare(request)

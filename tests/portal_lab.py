@@ -1,4 +1,4 @@
-"""A portal as a pod has it: real database, real gateway, real model, and the local cluster's login."""
+"""A portal as its pods are: real database, gateway and model, the local cluster's login, and the web pages."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from maas_lab.local import processes
 from maas_lab.local.images import Container
 from maas_lab.local.network.ports import Ports
 from maas_lab.local.postgres import Login
-from maas_lab.local.programs import catalogue, litellm, llamacpp, portal, postgres
+from maas_lab.local.programs import catalogue, frontend, litellm, llamacpp, portal, postgres
 from maas_lab.local.runtime import Runtime
 from tests.made_up import MASTER_KEY, MODEL_KEY, PASSWORD, SALT_KEY
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 JWT_SECRET = "not-a-real-secret" * 3
 ADMIN_KEY = "ltm_admin_not-a-real-key"
 CROWD = [f"learner{number:02}" for number in range(50)]
@@ -108,6 +108,11 @@ class Lab:
     @property
     def url(self) -> str:
         return self.pods["portal"].url
+
+    @property
+    def pages(self) -> str:
+        """The address of the web pages."""
+        return f"{self.pods['frontend'].url}/"
 
     @property
     def gateway(self) -> str:
@@ -247,6 +252,11 @@ def lab(runtime: Runtime, definitions: Path, tmp_path_factory: pytest.TempPathFa
         own.start().until("/api/v1/health/ready")
         gateway.until("/health/liveness")
         model.until("/health")
+        pages_env = {
+            "BACKEND_URL": own.url,
+            **{name: own.env[name] for name in ("OAUTH_ISSUER", "NODE_EXTRA_CA_CERTS")},
+        }
+        pod(frontend.REFERENCE, "frontend", pages_env).start().until("/")
         yield made
         faults = [line for line in made.logs().splitlines() if "INTERNAL_ERROR" in line]
         assert faults == []
