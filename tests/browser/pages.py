@@ -12,8 +12,10 @@ def enter(page: Page, site: str, session: str, view: str) -> None:
     page.goto(site)
     path = urlsplit(site).path
     page.evaluate("([path, session]) => sessionStorage.setItem(`maas-portal ${path}`, session)", [path, session])
+    page.evaluate("view => history.replaceState(null, '', `#/${view}`)", view)
     page.reload()
-    go(page, site, view)
+    expect(page.get_by_role("button", name="Log out")).to_be_visible()
+    settled(page)
 
 
 def go(page: Page, site: str, view: str) -> None:

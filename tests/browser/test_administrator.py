@@ -143,7 +143,7 @@ def test_an_auditor_sees_everything_and_changes_nothing(page, at, lab, guarded):
     expect(page.get_by_role("heading", name="By application and by model")).to_be_visible()
     at("dave", "users")
     expect(page.get_by_text("change nothing")).to_be_visible()
-    expect(pages.row(page, "alice")).to_be_visible()
+    expect(pages.row(page, "learner00")).to_be_visible()
     assert page.get_by_role("main").get_by_role("button").all_inner_texts() == ["Find"]
     at("dave", "approvals")
     expect(page.get_by_text("change nothing")).to_be_visible()
