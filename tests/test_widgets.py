@@ -132,7 +132,7 @@ def test_the_python_snippet_runs_against_the_address_of_the_portal():
 
     text = html.unescape(re.findall(r"<pre[^>]*>(.*?)</pre>", shown._result.value, re.DOTALL)[1])
     compile(text, "snippet", "exec")
-    assert "base_url='http://127.0.0.1:14471/v1'" in text
+    assert 'base_url="http://127.0.0.1:14471/v1"' in text
     assert 'os.environ["MAAS_API_KEY"]' in text
 
 
