@@ -20,6 +20,7 @@ from maas_lab.client import ask
 from maas_lab.client import openai_client as client_for
 from maas_lab.cluster import Cluster
 from maas_lab.local import processes
+from maas_lab.local.cluster import COMPONENTS
 from maas_lab.local.probes import listening_ports
 from maas_lab.platform import Platform
 from maas_lab.settings import NAMESPACE
@@ -90,7 +91,7 @@ def family(stack) -> list[psutil.Process]:
     return [daemon, *daemon.children(recursive=True)]
 
 
-@pytest.mark.parametrize("name", ["model", "gateway", "database"])
+@pytest.mark.parametrize("name", ["model", "gateway", "database", "portal", "portal-pages"])
 def test_a_killed_process_comes_back_and_nothing_is_lost(stack, key, name):
     request = call(stack, key)
     cost = stack.gateway.spend_row(request).cost
@@ -227,8 +228,8 @@ def test_no_secret_in_arguments_logs_or_readable_files(stack, key):
 def test_status_tells_memory_age_and_log(stack):
     status = stack.local.status()
     assert status["ready"] is True
-    assert sorted(row["name"] for row in status["workloads"]) == ["database", "gateway", "model", "network"]
-    assert sorted(status["endpoints"]) == ["gateway", "kubernetes", "model"]
+    assert sorted(row["name"] for row in status["workloads"]) == sorted(COMPONENTS)
+    assert sorted(status["endpoints"]) == ["gateway", "kubernetes", "model", "portal"]
     for row in status["workloads"]:
         assert row["rss_bytes"] > 1e6
         assert row["age_s"] > 0
@@ -246,7 +247,7 @@ def test_kubectl_finds_the_pods_by_the_kubeconfig(stack):
     env = os.environ | {"KUBECONFIG": done.stdout.strip()}
     argv = [kubectl, "get", "pods", "-n", NAMESPACE, "--no-headers"]
     told = subprocess.run(argv, env=env, capture_output=True, text=True, check=True).stdout.splitlines()
-    assert len(told) == 3
+    assert len(told) == 5
     assert all(line.split()[1:3] == ["1/1", "Running"] for line in told)
 
 
