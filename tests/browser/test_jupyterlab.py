@@ -82,9 +82,13 @@ class JupyterLab:
     def saved(self):
         """Save the notebook, and return the text of its file."""
         file, before = self.folder / NAME, (self.folder / NAME).stat().st_mtime_ns
+
+        def written():
+            return file.stat().st_mtime_ns > before and json.dumps(json.loads(file.read_bytes()), ensure_ascii=False)
+
         self.page.keyboard.press("Control+s")
-        wait.until(lambda: file.stat().st_mtime_ns > before, what="JupyterLab to save", timeout=20)
-        return file.read_text(encoding="utf-8")
+        # Until it is all there, it is no JSON.
+        return wait.until(written, what="JupyterLab to save", timeout=20, transient=(ValueError,))
 
 
 @pytest.fixture
