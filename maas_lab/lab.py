@@ -65,7 +65,7 @@ class Lab:
         """Log in at the portal, and return it as that user sees it.
 
         Args:
-            persona: `consumer` or `accountant`; the platform says which user that is. Or a user's own name.
+            persona: `consumer`, `colleague` or `accountant`; the platform says who that is. Or a user's own name.
             password: theirs; not needed for the lab users that the provider has made, nor where the environment holds
                 a token (`MAAS_LAB_TOKEN_CONSUMER`, `MAAS_LAB_TOKEN_ACCOUNTANT`).
 

@@ -66,7 +66,8 @@ class Platform:
         """Log in at the portal.
 
         Args:
-            persona: `consumer` or `accountant`, as the platform's ConfigMap names its users for them, or a user's name.
+            persona: `consumer`, `colleague` or `accountant`: the platform's ConfigMap says which user that is. Or a
+                user's own name.
             password: theirs. When left out: the Secret that the ConfigMap names, else the token that the environment
                 holds (`MAAS_LAB_TOKEN_CONSUMER` and so on).
 

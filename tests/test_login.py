@@ -27,7 +27,7 @@ def lab(stack):
     [
         ("consumer", "alice", {"user"}),
         ("accountant", "carol", {"user", "admin"}),
-        ("bob", "bob", {"user"}),
+        ("colleague", "bob", {"user"}),
         ("dave", "dave", {"user", "admin-readonly"}),
     ],
 )
