@@ -16,6 +16,7 @@ from maas_lab.cluster import Cluster
 from maas_lab.errors import ClusterError
 from maas_lab.local import LocalCluster
 
+pytestmark = pytest.mark.ours("starts a cluster of its own")
 OVERLAY = Path(__file__).parent / "overlay"
 
 
