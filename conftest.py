@@ -24,6 +24,7 @@ from maas_lab.local.probes import listening_ports
 from maas_lab.platform import Platform
 
 ROOT = Path(__file__).parent
+pytest_plugins = ["tests.portal_lab"]
 
 
 @dataclass

@@ -30,7 +30,7 @@ from maas_lab.local.programs import catalogue, litellm, llamacpp, portal, postgr
 from maas_lab.local.runtime import Runtime
 from tests.made_up import MASTER_KEY, MODEL_KEY, PASSWORD, SALT_KEY
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 GIVEN = "MAAS_LAB_PORTAL_"
 JWT_SECRET = "not-a-real-secret" * 3
 ADMIN_KEY = "ltm_admin_not-a-real-key"
@@ -121,10 +121,10 @@ class GivenLab(Lab):
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> GivenLab:
-        """Read the variables that `conftest.py` tells of."""
+        """Read the variables that `portal_lab.py` tells of."""
         needed = ("URL", "GATEWAY_URL", "GATEWAY_KEY", "USERS", "MODEL_URL", "MODEL_NAME")
         if missing := [GIVEN + name for name in needed if not env.get(GIVEN + name)]:
-            pytest.exit(f"set {', '.join(missing)} too: tests/portal/conftest.py says what they are", 4)
+            pytest.exit(f"set {', '.join(missing)} too: tests/portal_lab.py says what they are", 4)
         users = json.loads(Path(env[GIVEN + "USERS"]).read_text(encoding="utf-8"))
         return cls(
             url=env[GIVEN + "URL"].rstrip("/"),

@@ -31,7 +31,7 @@ import pytest
 
 from maas_lab.local.runtime import Runtime
 from tests.made_up import MASTER_KEY, MODEL_KEY, PASSWORD
-from tests.portal.labs import ADMIN_KEY, JWT_SECRET, GivenLab, Lab, OwnLab, given, own_lab
+from tests.portal_stack import ADMIN_KEY, JWT_SECRET, GivenLab, Lab, OwnLab, given, own_lab
 
 MODEL = {
     "input_cost_per_token": 0.001,
