@@ -68,12 +68,6 @@ def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.fixture(scope="session")
-def restart(lab: OwnLab):
-    """Start the portal anew, with other variables."""
-    return lab.restart
-
-
-@pytest.fixture(scope="session")
 def described(lab: Lab):
     """Describe a model to the portal as an administrator does."""
 
