@@ -20,6 +20,7 @@ LiteMaaS counts requests for statistics: start it with ADMIN_ANALYTICS_RATE_LIMI
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -78,26 +79,39 @@ def described(lab: Lab):
     return describe
 
 
-def _offered(lab: Lab, description: dict[str, Any]) -> Iterator[str]:
-    """Offer a model, and take it away at the end."""
-    name = description["model_name"]
-    with lab.as_("carol") as carol:
-        made = carol.post("/api/v1/admin/models", json=description)
-        assert made.status_code == 201, made.text
-        yield name
-        assert carol.delete(f"/api/v1/admin/models/{name}").is_success
+@pytest.fixture(scope="session")
+def offer(lab: Lab, described):
+    """Offer a model, and take it and its subscriptions away at the end."""
+
+    @contextlib.contextmanager
+    def offered(name: str, **more: Any) -> Iterator[str]:
+        with lab.as_("carol") as carol:
+            made = carol.post("/api/v1/admin/models", json=described(name, **more))
+            assert made.status_code == 201, made.text
+            try:
+                yield name
+            finally:
+                asked = {"modelIds": [name], "limit": 100}
+                for row in carol.get("/api/v1/admin/subscriptions", params=asked).json()["data"]:
+                    carol.request("DELETE", f"/api/v1/admin/subscriptions/{row['id']}", json={})
+                gone = carol.delete(f"/api/v1/admin/models/{name}")
+            assert gone.is_success, gone.text
+
+    return offered
 
 
 @pytest.fixture(scope="session")
-def tiny(lab: Lab, described) -> Iterator[str]:
+def tiny(offer) -> Iterator[str]:
     """A model that everybody may subscribe to."""
-    yield from _offered(lab, described("tiny"))
+    with offer("tiny") as name:
+        yield name
 
 
 @pytest.fixture(scope="session")
-def guarded(lab: Lab, described) -> Iterator[str]:
+def guarded(offer) -> Iterator[str]:
     """A model for which an administrator decides."""
-    yield from _offered(lab, described("guarded", restrictedAccess=True))
+    with offer("guarded", restrictedAccess=True) as name:
+        yield name
 
 
 @pytest.fixture
@@ -172,12 +186,6 @@ def audited(lab: OwnLab):
         return next(row for row in rows if row["requestId"] == told)
 
     return find
-
-
-@pytest.fixture
-def crowd(lab: Lab) -> list[str]:
-    """The learners of a course."""
-    return lab.learners
 
 
 @pytest.fixture

@@ -263,9 +263,8 @@ def test_a_decision_that_is_changed(lab, bob, carol, guarded, refusal):
     refusal(bob.get(own), 404)
 
 
-def test_a_cancelled_subscription_closes_its_model_and_no_other(lab, bob, carol, described, tiny):
-    assert carol.post("/api/v1/admin/models", json=described("second")).status_code == 201
-    try:
+def test_a_cancelled_subscription_closes_its_model_and_no_other(lab, bob, offer, tiny):
+    with offer("second"):
         made = bob.post("/api/v1/subscriptions", json={"modelId": "second"}).json()
         key = bob.post("/api/v1/api-keys", json={"modelIds": [tiny, "second"], "name": "both"}).json()["key"]
         assert [lab.ask(key, one).status_code for one in (tiny, "second")] == [200, 200]
@@ -274,15 +273,12 @@ def test_a_cancelled_subscription_closes_its_model_and_no_other(lab, bob, carol,
         assert lab.ask(key, "second").status_code in (401, 403)
         assert made["id"] not in {one["id"] for one in bob.get("/api/v1/subscriptions").json()["data"]}
         assert bob.post("/api/v1/subscriptions", json={"modelId": "second"}).json()["status"] == "active"
-    finally:
-        carol.delete("/api/v1/admin/models/second")
 
 
 @pytest.mark.ours("nothing in LiteMaaS ends a subscription that has expired")
-def test_an_expired_subscription_closes_its_model(lab, bob, carol, described, tiny, refusal):
-    assert carol.post("/api/v1/admin/models", json=described("brief-offer")).status_code == 201
+def test_an_expired_subscription_closes_its_model(lab, bob, offer, tiny, refusal):
     soon = (datetime.now(UTC) + timedelta(seconds=3)).isoformat()
-    try:
+    with offer("brief-offer"):
         made = bob.post("/api/v1/subscriptions", json={"modelId": "brief-offer", "expiresAt": soon}).json()
         key = bob.post("/api/v1/api-keys", json={"modelIds": [tiny, "brief-offer"], "name": "both"}).json()["key"]
         assert lab.ask(key, "brief-offer").status_code == 200
@@ -293,8 +289,6 @@ def test_an_expired_subscription_closes_its_model(lab, bob, carol, described, ti
         assert "active subscriptions" in refusal(again, 400)
         again = bob.post("/api/v1/subscriptions", json={"modelId": "brief-offer"}).json()
         assert (again["id"], again["status"], again["expiresAt"]) == (made["id"], "active", None)
-    finally:
-        carol.delete("/api/v1/admin/models/brief-offer")
 
 
 def test_a_second_key_does_not_beat_a_users_cap(lab, bob, carol, make_key):

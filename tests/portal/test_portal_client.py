@@ -257,11 +257,9 @@ def test_a_budget_lasts_as_long_as_was_said(user, tiny, span):
     assert alice.update_key(key, max_budget=4).budget_duration == span
 
 
-def test_a_subscription_that_is_given_up_opens_nothing(user, lab, tiny, call):
-    bob, carol = user("bob"), user("carol")
-    server = {"served": lab.model.served, "api_base": lab.model.base, "api_key": lab.model.key or "none"}
-    carol.admin.register_model("fleeting", **server, input_cost=0.5, output_cost=1, context=512)
-    try:
+def test_a_subscription_that_is_given_up_opens_nothing(user, offer, tiny, call):
+    bob = user("bob")
+    with offer("fleeting"):
         both = bob.create_application("both", [tiny, "fleeting"]).key
         only = bob.create_application("only", ["fleeting"]).key
         assert min(call(both, tiny), call(both, "fleeting"), call(only, "fleeting")) > 4
@@ -272,8 +270,6 @@ def test_a_subscription_that_is_given_up_opens_nothing(user, lab, tiny, call):
         assert call(both, tiny) > 4
         assert "fleeting" not in {one.model for one in bob.subscriptions() if one.active}
         assert bob.subscribe("fleeting").active
-    finally:
-        carol.admin.delete_model("fleeting")
 
 
 def test_an_administrator_subscribes_a_user(user, guarded):
