@@ -26,7 +26,7 @@ from maas_lab.local import processes
 from maas_lab.local.images import Container
 from maas_lab.local.network.ports import Ports
 from maas_lab.local.postgres import Login
-from maas_lab.local.programs import catalogue, litellm, llamacpp, portal, postgres
+from maas_lab.local.programs import catalogue, frontend, litellm, llamacpp, portal, postgres
 from maas_lab.local.runtime import Runtime
 from tests.made_up import MASTER_KEY, MODEL_KEY, PASSWORD, SALT_KEY
 
@@ -196,6 +196,11 @@ class OwnLab(Lab):
         pod = self.pods["postgres"]
         return Login(self.runtime.postgres_bin, pod.port, "admin_1", PASSWORD, database).execute(statement)
 
+    @property
+    def pages(self) -> str:
+        """The address of the web pages."""
+        return f"{self.pods['frontend'].url}/"
+
     def logs(self) -> str:
         return self.pods["portal"].log.read_text()
 
@@ -299,6 +304,8 @@ def own_lab(runtime: Runtime, definitions: Path, home: Path) -> Iterator[OwnLab]
         own.start().until("/api/v1/health/ready")
         gateway.until("/health/liveness")
         model.until("/health")
+        pages_env = {name: own.env[name] for name in ("OAUTH_ISSUER", "NODE_EXTRA_CA_CERTS")}
+        pod(frontend.REFERENCE, "frontend", {"BACKEND_URL": own.url, **pages_env}).start().until("/")
         users = json.loads((home / "kube/users.json").read_text(encoding="utf-8"))
         yield OwnLab(
             url=own.url,

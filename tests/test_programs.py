@@ -23,10 +23,11 @@ from maas_lab.local import processes
 from maas_lab.local.images import Catalogue, Container, Image, Program
 from maas_lab.local.network.ports import Ports
 from maas_lab.local.postgres import Login
-from maas_lab.local.programs import catalogue, litellm, llamacpp, portal, postgres, vllm
+from maas_lab.local.programs import catalogue, frontend, litellm, llamacpp, portal, postgres, vllm
 from tests.made_up import MASTER_KEY, MODEL_KEY, PASSWORD, SALT_KEY
 
 MANIFESTS = Path(__file__).parents[1] / "manifests"
+ALL = (postgres, litellm, llamacpp, portal, frontend, vllm)
 CHECK = "/usr/libexec/check-container"
 DATABASE = {"POSTGRESQL_USER": "admin_1", "POSTGRESQL_PASSWORD": PASSWORD, "POSTGRESQL_DATABASE": "litemaas_db"}
 GATEWAY = {
@@ -142,10 +143,11 @@ def arguments(pod: Pod) -> list[str]:
 
 
 def test_what_is_in_the_catalogue(images):
-    known = [one.REFERENCE for one in (postgres, litellm, llamacpp, portal, vllm)]
+    known = [one.REFERENCE for one in ALL]
     assert images.references == sorted(known)
     assert images.find("docker.io/library/postgres:16") is None
-    assert [images.find(one).ports for one in images.references] == [(8080,), (8080,), (4000,), (8080,), (5432,)]
+    ports = {one.REFERENCE: (4000,) if one is litellm else (5432,) if one is postgres else (8080,) for one in ALL}
+    assert {one: images.find(one).ports for one in images.references} == ports
     assert {images.find(one).pull for one in images.references if one != vllm.REFERENCE} == {None}
 
 

@@ -1,12 +1,17 @@
 """The lab's users log in as on OpenShift; for the local server only."""
 
 import json
+import re
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
 HOME = "http://127.0.0.1:9/callback"
 QUERY = {"response_type": "code", "client_id": "portal", "redirect_uri": HOME, "state": "s", "scope": "user:info"}
+
+
+BROWSER = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8", "sec-fetch-site": "same-origin"}
+HOSTILE = """'"><script>alert(1)</script>"""
 
 
 @pytest.fixture
@@ -72,12 +77,111 @@ def test_passwords_cannot_be_tried_out(stranger, users):
     assert code(stranger, "alice", users["alice"]["password"])[0].status_code == 302
 
 
-@pytest.mark.parametrize("redirect", ["https://example.com/", "http://127.0.0.1.example.com", "javascript:x", "", "//"])
+ELSEWHERE = [
+    *(
+        "https://example.com/",
+        "http://127.0.0.1.example.com",
+        "javascript:x",
+        "",
+        "//",
+        "http://127.0.0.1@example.com/",
+    ),
+    *("http://example.com\\@127.0.0.1/", "http://127.0.0.1\\@example.com/", "http://127.0.0.1/#x", "http://[::1%25x]/"),
+    *("http://127.0.0.1:99999/", "http://127.0.0.1/\r\nx: y", "http://127.0.0.1 .example.com/", "http://u@127.0.0.1/"),
+    *(
+        "//127.0.0.1/",
+        "http:///127.0.0.1/",
+        "http://127.0.0.1;script-src *",
+        "HTTP://127.0.0.1/",
+        "http://127.0.0.1:/é",
+    ),
+]
+
+
+@pytest.mark.parametrize("redirect", ELSEWHERE)
 def test_codes_go_nowhere_else(stranger, users, redirect):
     answer, told = code(stranger, "alice", users["alice"]["password"], redirect_uri=redirect)
     assert (answer.status_code, told) == (400, {})
+    page = stranger.get("/oauth/authorize", params={**QUERY, "redirect_uri": redirect}, headers=BROWSER)
+    assert (page.status_code, "<form" in page.text) == (400, False)
+    assert stranger.post("/oauth/authorize", params={**QUERY, "redirect_uri": redirect}).status_code == 400
 
 
 def test_the_endpoints_are_told(stranger):
     told = stranger.get("/.well-known/oauth-authorization-server").json()
     assert told["token_endpoint"].endswith("/oauth/token")
+
+
+def form(stranger, **change):
+    """Open the form as a browser does; return it and its hidden field."""
+    page = stranger.get("/oauth/authorize", params={**QUERY, **change}, headers=BROWSER)
+    return page, re.search(r'name="csrf" value="([^"]+)"', page.text)[1]
+
+
+def send(stranger, name, password, field, headers=BROWSER, **change):
+    fields = {"name": name, "password": password, "csrf": field}
+    return stranger.post("/oauth/authorize", params={**QUERY, **change}, data=fields, headers=headers)
+
+
+def test_people_log_in_by_a_form(stranger, users):
+    page, field = form(stranger, redirect_uri="http://127.0.0.1:9/callback?a=1")
+    assert page.status_code == 200
+    cookie = page.headers["set-cookie"]
+    assert ("HttpOnly" in cookie, "SameSite=Strict" in cookie, "path" in cookie.lower()) == (True, True, False)
+    answer = send(stranger, "alice", users["alice"]["password"], field, redirect_uri="http://127.0.0.1:9/callback?a=1")
+    assert answer.status_code == 302
+    assert answer.headers["location"].startswith("http://127.0.0.1:9/callback?a=1&code=")
+    told = dict(parse_qsl(urlsplit(answer.headers["location"]).query))
+    grant = {"grant_type": "authorization_code", "code": told["code"], "client_id": "portal"}
+    assert (told["state"], "access_token" in stranger.post("/oauth/token", data=grant).json()) == ("s", True)
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"accept": "application/json"}, {"accept": "text/html", "x-csrf-token": "1"}], ids=str
+)
+def test_programs_are_challenged(stranger, headers):
+    answer = stranger.get("/oauth/authorize", params=QUERY, headers=headers)
+    assert (answer.status_code, answer.headers["www-authenticate"]) == (401, 'Basic realm="openshift"')
+
+
+def test_the_form_shows_nothing_unescaped_and_runs_nothing(stranger):
+    page, field = form(stranger, client_id=HOSTILE, state=HOSTILE)
+    wrong = send(stranger, HOSTILE, HOSTILE, field, client_id=HOSTILE)
+    assert wrong.status_code == 401
+    for one in (page, wrong):
+        assert "<script" not in one.text
+        assert "&lt;script&gt;alert(1)" in one.text
+        policy = one.headers["content-security-policy"]
+        assert policy.startswith("default-src 'none'; style-src 'sha256-")
+        assert policy.endswith("form-action 'self' http://127.0.0.1:9")
+        assert (one.headers["cache-control"], one.headers["x-content-type-options"]) == ("no-store", "nosniff")
+    assert len(form(stranger, client_id="x" * 5000)[0].text) < 5000
+
+
+def test_the_form_is_taken_from_its_own_page_only(stranger, users):
+    _, field = form(stranger)
+    for other in (field[:-1] + "!", "", "x" * 43):
+        assert send(stranger, "alice", users["alice"]["password"], other).status_code == 403
+    for site in ("cross-site", "same-site", "none"):
+        elsewhere = {**BROWSER, "sec-fetch-site": site}
+        assert send(stranger, "alice", users["alice"]["password"], field, elsewhere).status_code == 403
+    stranger.cookies.clear()
+    assert send(stranger, "alice", users["alice"]["password"], field).status_code == 403
+    empty = {**BROWSER, "cookie": "cluster_login="}
+    assert send(stranger, "alice", users["alice"]["password"], "", empty).status_code == 403
+
+
+def test_passwords_cannot_be_tried_out_at_the_form_either(stranger, users):
+    _, field = form(stranger)
+    codes = [send(stranger, "bob", f"guess {number}", field).status_code for number in range(22)]
+    assert codes == [401] * 20 + [429] * 2
+    answer = send(stranger, "bob", users["bob"]["password"], field)
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "60")
+    assert "Too many wrong passwords" in answer.text
+    assert users["bob"]["password"] not in answer.text
+    assert code(stranger, "bob", users["bob"]["password"])[0].status_code == 429
+
+
+def test_a_form_without_end_is_not_read(stranger):
+    _, field = form(stranger)
+    assert send(stranger, "alice", "x" * (4 * 1024 * 1024), field).status_code == 413

@@ -45,10 +45,13 @@ def test_from_apply_to_answer(own):
     assert base64.b64decode(secret["ca.crt"]).decode() == authority.read_text()
     with httpx.Client(base_url=url, trust_env=False, timeout=60) as http:
         wait.until(lambda: http.get("/api/v1/health").status_code == 200, what="the portal", timeout=60)
+        assert "<title>MaaS portal</title>" in http.get("/").text
         address = http.post("/api/auth/login").json()["authUrl"]
         password = json.loads((own.home.root / "kube/users.json").read_text())["alice"]["password"]
         trust = ssl.create_default_context(cafile=authority)
         back = httpx.get(address, auth=("alice", password), verify=trust, trust_env=False).headers["location"]
+        form = http.get("/oauth/authorize", params=httpx.URL(address).params, headers={"accept": "text/html"})
+        assert (form.status_code, 'name="password"' in form.text) == (200, True)
         fragment = http.get(back).headers["location"].partition("#")[2]
         http.headers["Authorization"] = f"Bearer {dict(parse_qsl(fragment))['token']}"
         (model,) = http.get("/api/v1/models").json()["data"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hmac
 import logging
+import re
 import secrets
 import time
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from maas_lab.local.kube import bodies
+from maas_lab.local.kube import bodies, login_form
 from maas_lab.local.kube.tokens import Tokens, User
 
 CODE_S = 60
@@ -23,6 +24,8 @@ TOKEN_S = 86400
 MOST_FAILURES, FAILURES_S = 20, 60
 SCOPE = "user:info user:check-access"
 PATHS = ("/.well-known/oauth-authorization-server", "/oauth/authorize", "/oauth/token")
+# Browsers and Python differ about user names, backslashes and blanks in an address: none may be there.
+_ADDRESS = re.compile(r'https?://[a-z0-9.:\[\]]+(?:[/?][!"$-\[\]-~]*)?')
 log = logging.getLogger(__name__)
 
 
@@ -61,6 +64,8 @@ class OAuth:
         path = request.url.path
         if path == PATHS[1] and request.method == "GET":
             return self._authorize(request)
+        if path == PATHS[1] and request.method == "POST":
+            return await self._submitted(request)
         if path == PATHS[2] and request.method == "POST":
             return await self._token(request)
         if path == PATHS[0] and request.method == "GET":
@@ -68,32 +73,54 @@ class OAuth:
         return JSONResponse({"error": "invalid_request"}, 405)
 
     def _authorize(self, request: Request) -> Response:
-        query = request.query_params
-        redirect = query.get("redirect_uri", "")
-        if query.get("response_type") != "code" or not _is_ours(redirect):
-            told = "response_type must be code, and redirect_uri an address on this machine"
-            return JSONResponse({"error": "invalid_request", "error_description": told}, 400)
+        """Ask whoever comes for name and password: people by a page, programs by a challenge."""
+        by_page = login_form.is_for_people(request)
+        if told := _misled(request.query_params):
+            body = {"error": "invalid_request", "error_description": told}
+            return login_form.refused(told) if by_page else JSONResponse(body, 400)
+        if by_page:
+            return login_form.page(request)
         name, password = _credentials(request.headers.get("authorization", ""))
         if self._is_guessed(name):
-            told = f"too many wrong passwords for {name}; wait a minute"
-            body = {"error": "access_denied", "error_description": told}
+            body = {
+                "error": "access_denied",
+                "error_description": f"too many wrong passwords for {name}; wait a minute",
+            }
             return JSONResponse(body, 429, {"retry-after": str(FAILURES_S)})
         user = self._logged_in(name, password)
         if user is None:
             return JSONResponse({"error": "access_denied"}, 401, {"www-authenticate": 'Basic realm="openshift"'})
+        return self._granted(request.query_params, user)
+
+    async def _submitted(self, request: Request) -> Response:
+        """Take the page's form."""
+        if told := _misled(request.query_params):
+            return login_form.refused(told)
+        form = await _form(request)
+        if not login_form.is_own(request, form):
+            return login_form.page(request, 403, "The form was too old, or came from another page. Please try again.")
+        name = form.get("name", "")
+        if self._is_guessed(name):
+            answer = login_form.page(request, 429, "Too many wrong passwords for this name. Wait a minute.", name)
+            answer.headers["retry-after"] = str(FAILURES_S)
+            return answer
+        user = self._logged_in(name, form.get("password", ""))
+        if user is None:
+            return login_form.page(request, 401, "Name or password is wrong.", name)
+        return self._granted(request.query_params, user)
+
+    def _granted(self, query: Mapping[str, str], user: User) -> Response:
+        """Send somebody back with a code."""
         self._grants = {code: grant for code, grant in self._grants.items() if grant.expires > time.time()}
-        code = secrets.token_urlsafe(24)
+        code, redirect = secrets.token_urlsafe(24), query["redirect_uri"]
         self._grants[code] = Grant(user, redirect, query.get("client_id", ""), time.time() + CODE_S)
         told = {"code": code, **({"state": query["state"]} if "state" in query else {})}
         separator = "&" if urlsplit(redirect).query else "?"
-        return Response(status_code=302, headers={"location": f"{redirect}{separator}{urlencode(told)}"})
+        headers = {"location": f"{redirect}{separator}{urlencode(told)}", "cache-control": "no-store"}
+        return Response(status_code=302, headers=headers)
 
     async def _token(self, request: Request) -> Response:
-        body = b""
-        async for chunk in request.stream():
-            body += chunk
-            bodies.check_size(body)
-        form = dict(parse_qsl(body.decode(errors="replace")))
+        form = await _form(request)
         grant = self._grants.pop(form.get("code", ""), None)
         if grant is None or grant.expires < time.time() or form.get("redirect_uri", grant.redirect) != grant.redirect:
             return JSONResponse({"error": "invalid_grant"}, 400)
@@ -131,12 +158,30 @@ def _credentials(authorization: str) -> tuple[str, str]:
     return (name, password) if scheme.lower() == "basic" else ("", "")
 
 
+async def _form(request: Request) -> dict[str, str]:
+    """Return the fields of a form that a request carries."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        bodies.check_size(body)
+    return dict(parse_qsl(body.decode(errors="replace")))
+
+
+def _misled(query: Mapping[str, str]) -> str:
+    """Return what is wrong with where a login comes from and leads to; empty if nothing is."""
+    if query.get("response_type") == "code" and _is_ours(query.get("redirect_uri", "")):
+        return ""
+    return "response_type must be code, and redirect_uri an address on this machine"
+
+
 def _is_ours(redirect: str) -> bool:
-    """Tell whether an address is on this machine: codes go nowhere else."""
+    """Tell whether an address is on this machine, to everybody who reads it: codes go nowhere else."""
+    if not _ADDRESS.fullmatch(redirect):
+        return False
     try:
         parts = urlsplit(redirect)
         host = parts.hostname or ""
-        return parts.scheme in ("http", "https") and (host == "localhost" or ip_address(host).is_loopback)
+        return parts.port != 0 and (host == "localhost" or ip_address(host).is_loopback)
     except ValueError:
         return False
 

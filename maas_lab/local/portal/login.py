@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import re
 import secrets
 import ssl
 import time
@@ -22,6 +23,7 @@ STATE_S = 600
 FAILURES, FAILURES_S = 30, 60
 COOKIE = "litemaas_login"
 SCOPE = "user:info user:check-access"
+_BOUND = re.compile(r"[A-Za-z0-9_-]{43}")
 ROLES = {
     "litemaas-admins": "admin",
     "administrators": "admin",
@@ -43,27 +45,26 @@ class States:
         self._secret = secret.encode()
         self._used: dict[str, float] = {}
 
-    def begin(self, in_browser: bool) -> tuple[str, str]:
-        """Return a new mark, and the cookie without which a browser cannot end that login."""
-        text = f"{int(time.time()) + STATE_S}-{secrets.token_hex(16)}-{'b' if in_browser else 'p'}"
-        return f"{text}-{self._sign('state', text)}", self._sign("cookie", text)
+    def begin(self, bound: str = "") -> str:
+        """Return a new mark; with what a browser's cookie holds, it ends only in that browser."""
+        text = f"{int(time.time()) + STATE_S}-{secrets.token_hex(16)}-{'b' if bound else 'p'}"
+        return f"{text}-{self._sign(text, bound)}"
 
     def end(self, state: str, cookie: str) -> bool:
         """Return whether a mark is ours and still good; it is not a second time."""
         text, _, signature = state.rpartition("-")
-        if not hmac.compare_digest(signature.encode(), self._sign("state", text).encode()):
+        expected = self._sign(text, cookie if text.endswith("b") else "")
+        if not hmac.compare_digest(signature.encode(), expected.encode()):
             return False
-        expires, _, kind = text.split("-")
-        if kind == "b" and not hmac.compare_digest(cookie.encode(), self._sign("cookie", text).encode()):
-            return False
+        expires = text.partition("-")[0]
         self._used = {one: until for one, until in self._used.items() if until > time.time()}
         if text in self._used or int(expires) < time.time():
             return False
         self._used[text] = float(expires)
         return True
 
-    def _sign(self, what: str, text: str) -> str:
-        return hmac.new(self._secret, f"{what}:{text}".encode(), "sha256").hexdigest()
+    def _sign(self, text: str, bound: str) -> str:
+        return hmac.new(self._secret, f"state:{text}:{bound}".encode(), "sha256").hexdigest()
 
 
 class Login:
@@ -87,18 +88,21 @@ class Login:
 
     async def begin(self, call: Call) -> Answer:
         """Tell where to log in. Nothing of the request decides where people come back to."""
-        in_browser = "sec-fetch-site" in call.headers  # what no program sends and every browser does
-        state, cookie = self._states.begin(in_browser)
+        bound = ""
+        if "sec-fetch-site" in call.headers:  # what no program sends and every browser does
+            known = call.cookies.get(COOKIE, "")  # the same for all logins of a browser: they do not undo each other
+            bound = known if _BOUND.fullmatch(known) else secrets.token_urlsafe(32)
         asked = {
             "response_type": "code",
             "client_id": self._chosen.client_id,
             "redirect_uri": self._chosen.callback,
             "scope": SCOPE,
-            "state": state,
+            "state": self._states.begin(bound),
         }
         told = {"authUrl": f"{self._chosen.issuer}/oauth/authorize?{urlencode(asked)}"}
-        kept = f"{COOKIE}={cookie}; Path=/api/auth; HttpOnly; SameSite=Lax; Max-Age={STATE_S}"
-        return Answer(told, headers={"set-cookie": kept} if in_browser else {})
+        # No Path: it is that of this answer as the browser sees it, below whatever path a proxy has put before ours.
+        kept = f"{COOKIE}={bound}; HttpOnly; SameSite=Lax; Max-Age={STATE_S}"
+        return Answer(told, headers={"set-cookie": kept} if bound else {})
 
     async def end(self, call: Call) -> Answer:
         """Take somebody back from the cluster's login and begin a session; it is told only in the fragment."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from maas_lab.local.images import Catalogue
-from maas_lab.local.programs import litellm, llamacpp, portal, postgres, vllm
+from maas_lab.local.programs import frontend, litellm, llamacpp, portal, postgres, vllm
 from maas_lab.local.runtime import Runtime
 from maas_lab.settings import Settings
 
@@ -16,4 +16,5 @@ def catalogue(runtime: Runtime, settings: Settings) -> Catalogue:
         settings: what the user chose for the model server.
     """
     models = (llamacpp.image(runtime, settings.model), vllm.image(runtime))
-    return Catalogue([postgres.image(runtime), litellm.image(runtime), portal.image(runtime), *models])
+    portals = (portal.image(runtime), frontend.image(runtime))
+    return Catalogue([postgres.image(runtime), litellm.image(runtime), *portals, *models])

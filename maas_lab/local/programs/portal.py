@@ -22,10 +22,22 @@ def image(runtime: Runtime) -> Image:
 
 def program(runtime: Runtime, container: Container) -> Program:
     """Return the backend of one container: the manifest's variables, at a loopback port."""
+    return service(runtime, container, "maas_lab.local.portal", PORT)
+
+
+def service(runtime: Runtime, container: Container, module: str, port: int) -> Program:
+    """Return a service of the lab's own that stands for a part of LiteMaaS.
+
+    Args:
+        runtime: has the interpreter.
+        container: gives variables, volumes and ports.
+        module: what Python runs.
+        port: the image listens on it.
+    """
     image_s = {
         "HOME": str(container.folder),
         "HOST": LOOPBACK,
-        "PORT": str(container.ports[PORT]),
+        "PORT": str(container.ports[port]),
         "PYTHONPATH": str(PACKAGE_ROOT),
         "PYTHONUNBUFFERED": "1",
     }
@@ -34,7 +46,7 @@ def program(runtime: Runtime, container: Container) -> Program:
     if trusted := container.env.get(CERTIFICATES):
         image_s[CERTIFICATES] = _found(container, PurePosixPath(trusted))
     return Program(
-        argv=(str(runtime.python), "-P", "-m", "maas_lab.local.portal"),
+        argv=(str(runtime.python), "-P", "-m", module),
         env=machine | kept | {"PATH": machine.get("PATH", "")} | image_s,
         cwd=container.folder,
     )
