@@ -38,7 +38,9 @@ def up(
     cluster = LocalCluster()
     with console.progress() as report:
         fresh = cluster.up(report)
-    console.say(f"The lab is {'ready' if fresh else 'already running'}: gateway {cluster.endpoints()['gateway']}")
+    found = cluster.endpoints()
+    console.say(f"The lab is {'ready' if fresh else 'already running'}: portal {found['portal']}")
+    console.say(f"The gateway's OpenAI API: {found['gateway']}/v1")
     console.say("For kubectl: export KUBECONFIG=$(./lab kubeconfig)")
     if not no_jupyter:
         _open_lessons(ROOT / "notebooks")
@@ -93,8 +95,16 @@ def kubeconfig() -> None:
 
 
 @app.command()
+def password(
+    user: Annotated[str, typer.Argument(metavar="USER", help="alice, bob, carol or dave")],
+) -> None:
+    """Print a lab user's password for the portal."""
+    typer.echo(LocalCluster().password(user))
+
+
+@app.command()
 def logs(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="database, model, gateway, a pod, or supervisor")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="a name that `./lab status` shows, or supervisor")],
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on as it grows, until Ctrl-C.")] = False,
 ) -> None:
     """Print the log of one pod, or of the supervisor."""

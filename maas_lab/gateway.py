@@ -92,6 +92,8 @@ class Gateway:
         api_key: ApiKey | str,
         input_cost: float,
         output_cost: float,
+        context: int | None = None,
+        description: str = "",
     ) -> CatalogModel:
         """Offer a model; exactly one row of this name is left, however often it is called.
 
@@ -105,10 +107,12 @@ class Gateway:
             api_key: the key that the model server wants.
             input_cost: dollars per prompt token.
             output_cost: dollars per answered token.
+            context: tokens of prompt and answer together, as the portal tells its users.
+            description: for people, in the portal.
         """
         secret = ApiKey.of(api_key)
         costs = float(input_cost), float(output_cost)
-        wanted = CatalogModel(name, "", served, api_base, *costs, secret.hash[:16])
+        wanted = CatalogModel(name, "", served, api_base, *costs, secret.hash[:16], context, description)
         rows = [row for row in self.models() if row.name == name]
         if not any(row.terms == wanted.terms for row in rows):
             self._rest.call("POST", "/model/new", json=wanted.request(secret.reveal()))

@@ -11,14 +11,16 @@ from maas_lab.client import Curl, openai_client
 from maas_lab.cluster import Cluster
 from maas_lab.errors import LabError, UsageError
 from maas_lab.keys import ApiKey
+from maas_lab.links import Link
 from maas_lab.local import LocalCluster
 from maas_lab.platform import Platform
+from maas_lab.portal import Portal
 
 MANIFESTS = Path(__file__).parents[1] / "manifests"
 
 
 class Lab:
-    """A connected lab: a cluster, the gateway in one of its namespaces, and the model that the gateway serves.
+    """A connected lab: a cluster, gateway and portal in one of its namespaces, and the model that they offer.
 
     Args:
         cluster: the cluster, as one user of it.
@@ -44,6 +46,33 @@ class Lab:
     def url(self) -> str:
         """The base URL of the OpenAI API, as an SDK wants it."""
         return f"{self.gateway.url}/v1"
+
+    @property
+    def portal_url(self) -> str:
+        """The portal's address.
+
+        Raises:
+            NotFound: this platform has no portal.
+        """
+        return self._platform.portal_url
+
+    @property
+    def portal_page(self) -> Link:
+        """A link to the portal, for your browser; it works in a workbench, too."""
+        return Link(self.portal_url, "Open the portal")
+
+    def login(self, persona: str = "consumer", password: str | None = None) -> Portal:
+        """Log in at the portal, and return it as that user sees it.
+
+        Args:
+            persona: `consumer`, `colleague` or `accountant`; the platform says who that is. Or a user's own name.
+            password: theirs; not needed for the lab users that the provider has made, nor where the environment holds
+                a token (`MAAS_LAB_TOKEN_CONSUMER`, `MAAS_LAB_TOKEN_ACCOUNTANT`).
+
+        Raises:
+            LoginFailed: name and password open nothing, or there is neither; says what to do.
+        """
+        return self._platform.login(persona, password)
 
     @property
     def manifests(self) -> Path:
@@ -86,7 +115,8 @@ class Lab:
         where = "local processes on this machine" if version.endswith("maas-lab-local") else self.cluster.server
         gateway = f"LiteLLM {self.gateway.version()} at {self.gateway.url}"
         cluster = f"Kubernetes {version}, {where}, namespace {self.namespace}"
-        return f"Lab\n  cluster: {cluster}\n  gateway: {gateway}\n  model:   {self.model}"
+        portal = f"\n  portal:  {self.portal_url}" if self._platform.has_portal else ""
+        return f"Lab\n  cluster: {cluster}\n  gateway: {gateway}{portal}\n  model:   {self.model}"
 
 
 def connect(kubeconfig: Path | str | None = None, context: str | None = None, *, namespace: str | None = None) -> Lab:

@@ -89,7 +89,7 @@ def _authorize(oauth: httpx.Client, asked: httpx.URL, user: str, password: str) 
         if answer.status_code == 401 and "basic" in answer.headers.get("www-authenticate", "").lower():
             answer = oauth.get(asked, headers=headers, auth=httpx.BasicAuth(user, password))
             if answer.status_code in (401, 403):
-                hint = "check both; the lab's own users: `cat ~/.maas-lab/kube/users.json`"
+                hint = f"check both; of a user of the local lab: `./lab password {user}`"
                 raise LoginFailed(f"the cluster does not let `{user}` in", "name or password is wrong", hint)
     except httpx.TimeoutException as error:
         raise portal_unreachable(error, timed_out=True, who="the OAuth server") from error

@@ -1,11 +1,19 @@
-"""What the platform in a namespace says of itself: its gateway, who may administer that, and the model."""
+"""What the platform in a namespace says of itself: gateway, portal, who may do what there, and the model."""
 
 from __future__ import annotations
 
+import contextlib
+import ssl
+
+from maas_lab import settings
 from maas_lab.cluster import Cluster
-from maas_lab.errors import NotFound
+from maas_lab.errors import LoginFailed, NotAllowed, NotFound
 from maas_lab.gateway import Gateway
+from maas_lab.keys import ApiKey
+from maas_lab.portal import Portal
 from maas_lab.settings import FACTS
+
+AUTHORITY = "kube-root-ca.crt"  # a ConfigMap in every namespace; on OpenShift it holds the router's signer as well
 
 
 class Platform:
@@ -36,6 +44,67 @@ class Platform:
         """
         key = self.cluster.secret(self.facts["gateway-secret"], self.facts["gateway-secret-key"], self.namespace)
         return Gateway(self.cluster.route_url(self.facts["gateway-route"], self.namespace), key)
+
+    @property
+    def has_portal(self) -> bool:
+        """Whether people can get their keys by themselves here."""
+        return "portal-route" in self.facts
+
+    @property
+    def portal_url(self) -> str:
+        """The portal's address.
+
+        Raises:
+            NotFound: this platform has no portal, or its Route has no address.
+        """
+        if not self.has_portal:
+            why = f"its ConfigMap {FACTS} names no `portal-route`"
+            raise NotFound(f"the platform in {self.namespace} has no portal", why, "ask its provider")
+        return self.cluster.route_url(self.facts["portal-route"], self.namespace)
+
+    def login(self, persona: str, password: str | None = None) -> Portal:
+        """Log in at the portal.
+
+        Args:
+            persona: `consumer`, `colleague` or `accountant`: the platform's ConfigMap says which user that is. Or a
+                user's own name.
+            password: theirs. When left out: the Secret that the ConfigMap names, else the token that the environment
+                holds (`MAAS_LAB_TOKEN_CONSUMER` and so on).
+
+        Raises:
+            LoginFailed: name and password open nothing, or there is neither a password nor a token.
+            NotFound: this platform has no portal.
+        """
+        url, trusted = self.portal_url, self._trusted()
+        user = self.facts.get(f"portal-{persona}", persona)
+        password = password or self._password(user)
+        if password:
+            return Portal.login(url, user, password, verify=trusted)
+        if token := settings.portal_token(persona):
+            return Portal(url, token, verify=trusted)
+        why = "there is no Secret with lab users that you may read, and no token in the environment"
+        variable = settings.token_variable(persona)
+        hint = (
+            f"lab.login({persona!r}, password=getpass.getpass()) if your cluster has passwords; else log in at {url}, "
+            f"copy the token after `#token=` or from a request, and put it into {variable} before Jupyter starts"
+        )
+        raise LoginFailed(f"the lab cannot log in as {persona}", why, hint)
+
+    def _password(self, user: str) -> str | None:
+        """Return a lab user's password, None where the provider keeps none for this lab."""
+        try:
+            found: ApiKey = self.cluster.secret(self.facts.get("portal-users-secret", ""), user, self.namespace)
+        except (NotFound, NotAllowed):
+            return None
+        return found.reveal()
+
+    def _trusted(self) -> ssl.SSLContext:
+        """Return whom to trust: this machine's authorities, and the cluster, which signs for its own login."""
+        context = ssl.create_default_context()
+        with contextlib.suppress(NotFound, NotAllowed):
+            found = self.cluster.get("ConfigMap", AUTHORITY, self.namespace)
+            context.load_verify_locations(cadata=found["data"]["ca.crt"])
+        return context
 
     def _facts(self) -> dict[str, str]:
         try:

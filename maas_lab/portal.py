@@ -14,6 +14,7 @@ import httpx
 from maas_lab import login
 from maas_lab.keys import ApiKey
 from maas_lab.portal_admin import Admin
+from maas_lab.portal_hours import Hour, hours
 from maas_lab.portal_keys import Application, Key, Keys, expiry, limit_body, must_be_new
 from maas_lab.portal_rest import PortalRest
 from maas_lab.portal_rows import Budget, OfferedModel, PortalKey, Subscription, User
@@ -293,3 +294,7 @@ class Portal:
         if models:
             asked["modelIds"] = names.filters(models)
         return Usage.read(self._rest.call("POST", "/usage/analytics", json=asked), names, fresh=False)
+
+    def hours(self, count: int = 24) -> Table[Hour]:
+        """Return the user's own calls of the last hours, as `statistics.hours`."""
+        return hours(self._rest, "/usage/hours", count)

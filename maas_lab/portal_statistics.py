@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from maas_lab.errors import RoleMissing, UsageError
+from maas_lab.portal_hours import Hour, hours
 from maas_lab.portal_rest import PortalRest
 from maas_lab.portal_rows import OfferedModel
 from maas_lab.portal_usage import Names, Usage, UsageRow, span
@@ -61,6 +62,14 @@ class Statistics:
         self._refreshed()
         rows = self._rest.every_row("/admin/usage/by-model", "modelId", _PAGE, json=asked)
         return _by_cost([UsageRow.of_model(row, names) for row in rows])
+
+    def hours(self, count: int = 24) -> Table[Hour]:
+        """Return everybody's calls of the last hours, by hour and model, the oldest first.
+
+        Raises:
+            NoSuchEntry: this portal knows only days, as LiteMaaS does.
+        """
+        return hours(self._rest, "/admin/usage/hours", count)
 
     def export(self, since: date, until: date | None = None, format: str = "csv") -> str:
         """Return each user's usage as a text: `csv` with a header line, or `json`."""

@@ -8,7 +8,7 @@ the calls of deleted keys under nobody. Rows here say where that happens instead
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -67,21 +67,27 @@ class Tokens:
         adds_up = prompt + completion == total
         return cls(total, prompt if adds_up else None, completion if adds_up else None)
 
+    def __add__(self, other: Tokens) -> Tokens:
+        parts = (self.prompt, other.prompt, self.completion, other.completion)
+        known = None not in parts
+        sums = (self.prompt + other.prompt, self.completion + other.completion) if known else (None, None)
+        return Tokens(self.total + other.total, *sums)
+
 
 _FLAT = ("tokens", "prompt_tokens", "completion_tokens")
 
 
 @dataclass(frozen=True)
 class UsageRow:
-    """The usage of one model, of one user, or of one day.
+    """The usage of one model, of one user, of one application, or of one day.
 
     Attributes:
-        name: of the model, of the user, or the day (`2026-11-23`).
+        name: of the model, of the user, of the application, or the day (`2026-11-23`).
         requests: calls, the refused ones too.
         tokens: of the answered calls.
         cost: dollars.
         known: whether the name stands for something: not for a mistyped model, nor for the owner of deleted keys.
-        id: the user's id; the model's name as it is filed; empty for a day.
+        id: the user's id; the model's name as it is filed; the name of the application's owner; empty for a day.
     """
 
     name: str
@@ -111,6 +117,17 @@ class UsageRow:
         return cls.read(row, row["username"] if known else "(deleted keys)", known, row["userId"])
 
     @classmethod
+    def of_key(cls, row: Mapping[str, Any]) -> UsageRow:
+        """Read a row about a key as one about its application."""
+        name = row.get("application") or ""
+        return cls.read(row, name or "(no application)", bool(name), row.get("username") or "")
+
+    def __add__(self, other: UsageRow) -> UsageRow:
+        """Add up two rows about the same thing."""
+        requests, cost = self.requests + other.requests, self.cost + other.cost
+        return replace(self, requests=requests, tokens=self.tokens + other.tokens, cost=cost)
+
+    @classmethod
     def of_day(cls, row: Mapping[str, Any]) -> UsageRow:
         """Read a row about a day."""
         return cls.read(row, row["date"], True, "")
@@ -130,6 +147,8 @@ class Usage:
         models: by model, the most used first; at most the portal's top ten.
         users: by user; at most the portal's top ten. In a user's own usage it is them alone.
         days: by day.
+        applications: by application and owner, of at most the portal's top ten keys; None where the portal does not
+            tell (LiteMaaS).
         fresh: whether the portal was made to look at today again; otherwise it may be five minutes behind.
         raw: the portal's answer as it came, with its own arithmetic.
     """
@@ -143,6 +162,7 @@ class Usage:
     models: tuple[UsageRow, ...] = field(repr=False)
     users: tuple[UsageRow, ...] = field(repr=False)
     days: tuple[UsageRow, ...] = field(repr=False)
+    applications: tuple[UsageRow, ...] | None = field(repr=False)
     fresh: bool = field(repr=False)
     raw: Mapping[str, Any] = field(repr=False)
 
@@ -162,9 +182,21 @@ class Usage:
             models=tuple(UsageRow.of_model(row, names) for row in told.get("topModels") or ()),
             users=tuple(UsageRow.of_user(row) for row in told.get("topUsers") or ()),
             days=tuple(UsageRow.of_day(row) for row in told.get("dailyUsage") or ()),
+            applications=_applications(told.get("topApiKeys")),
             fresh=fresh,
             raw=told,
         )
+
+
+def _applications(keys: Iterable[Mapping[str, Any]] | None) -> tuple[UsageRow, ...] | None:
+    """Add up the keys of each application: a rotated key counts twice, and so does one that was made anew."""
+    if keys is None:
+        return None
+    found: dict[tuple[str, str], UsageRow] = {}
+    for row in map(UsageRow.of_key, keys):
+        place = (row.name, row.id)
+        found[place] = found[place] + row if place in found else row
+    return tuple(found.values())
 
 
 def span(since: date, until: date | None, today: date) -> dict[str, str]:

@@ -25,6 +25,8 @@ class CatalogModel:
         output_cost: dollars per answered token.
         fingerprint: of the model server's key, which the gateway never gives back; empty when the model was
             registered by other means.
+        context: tokens of prompt and answer together; None where nobody said.
+        description: for people.
     """
 
     name: str
@@ -34,6 +36,8 @@ class CatalogModel:
     input_cost: float
     output_cost: float
     fingerprint: str = ""
+    context: int | None = None
+    description: str = ""
 
     @classmethod
     def read(cls, row: Mapping[str, Any]) -> CatalogModel:
@@ -47,18 +51,22 @@ class CatalogModel:
             input_cost=float(params.get("input_cost_per_token") or 0),
             output_cost=float(params.get("output_cost_per_token") or 0),
             fingerprint=info.get(_FINGERPRINT) or "",
+            context=int(info["max_tokens"]) if info.get("max_tokens") else None,
+            description=info.get("description") or "",
         )
 
     @property
-    def terms(self) -> tuple[str, str, float, float, str]:
+    def terms(self) -> tuple[object, ...]:
         """What makes two rows of a name the same offer."""
-        return self.served, self.api_base.rstrip("/"), self.input_cost, self.output_cost, self.fingerprint
+        costs = self.input_cost, self.output_cost
+        return self.served, self.api_base.rstrip("/"), *costs, self.fingerprint, self.context, self.description
 
     def request(self, secret: str) -> dict[str, Any]:
         """Return the body of `/model/new`."""
         params = {"model": f"hosted_vllm/{self.served}", "api_base": self.api_base, "api_key": secret}
         costs = {"input_cost_per_token": self.input_cost, "output_cost_per_token": self.output_cost}
-        info = {_FINGERPRINT: self.fingerprint}
+        told = {"max_tokens": self.context, "description": self.description}
+        info = {_FINGERPRINT: self.fingerprint, **{name: value for name, value in told.items() if value}}
         return {"model_name": self.name, "litellm_params": params | costs, "model_info": info}
 
 

@@ -29,6 +29,15 @@ def platform_secrets() -> list[KubeObject]:
     ]
 
 
+def users_secret(passwords: Mapping[str, str]) -> KubeObject:
+    """Return the Secret of the lab's users, from which `lab.login` takes their passwords.
+
+    Args:
+        passwords: by user.
+    """
+    return _secret("lab-users", **passwords)
+
+
 def _random() -> str:
     # 24 bytes in hex: the characters / and + of base64 would break the database's address.
     return secrets.token_hex(24)

@@ -95,6 +95,23 @@ def namespace(env: Mapping[str, str] | None = None) -> str:
     return env.get("MAAS_LAB_NAMESPACE") or NAMESPACE
 
 
+def token_variable(persona: str) -> str:
+    """Return the name of the variable that holds a persona's token of the portal, e.g. `MAAS_LAB_TOKEN_CONSUMER`."""
+    return f"MAAS_LAB_TOKEN_{persona.upper()}"
+
+
+def portal_token(persona: str, env: Mapping[str, str] | None = None) -> str | None:
+    """Return the token of the portal that the user gave for a persona; None without one."""
+    env = os.environ if env is None else env
+    return env.get(token_variable(persona)) or None
+
+
+def page_prefix(env: Mapping[str, str] | None = None) -> str | None:
+    """Return under which path a browser reaches this machine's loopback ports in a workbench; None elsewhere."""
+    env = os.environ if env is None else env
+    return f"{env['NB_PREFIX'].rstrip('/')}/proxy" if env.get("NB_PREFIX") else None
+
+
 def in_cluster(env: Mapping[str, str] | None = None) -> bool:
     """Return whether this process runs in a pod, e.g. a workbench, and so may have a service account's token."""
     env = os.environ if env is None else env

@@ -3,8 +3,8 @@
 #
 # You are a developer. You do not know where the GPUs are, and you do not need to.
 #
-# **You will do**: get a key, call a model with curl and with the OpenAI SDK, stream an answer, build a small
-# application, meet four kinds of refusal, and replace your key.
+# **You will do**: create an application in a self-service portal, get its key, call a model with curl and with the
+# OpenAI SDK, stream an answer, build a small program, meet five kinds of refusal, and replace your key.
 #
 # **You will learn**: what a consumer of Models-as-a-Service sees, what is measured behind the scenes, and how a
 # good client behaves when it is refused.
@@ -15,6 +15,7 @@
 # %% tags=["parameters"]
 app_name: str = "My GenAI App"  # the application you build; its keys carry this name
 burst: int = 12  # how many calls the burst at the end makes
+usual_cap: float = 100.0  # dollars that a colleague may spend, before and after this lesson
 
 # %% [markdown]
 # ## The story
@@ -23,46 +24,87 @@ burst: int = 12  # how many calls the burst at the end makes
 # asked anything. Today your organisation runs **one** model for everybody and gives you an address and a key.
 #
 # An **API gateway** stands in front of the model: it checks who calls, counts what they use, and passes the call on.
+# A **portal** gives out the keys: you log in and serve yourself, nobody has to be asked.
 #
 # ```mermaid
 # flowchart LR
-#   accTitle: The way of a call
+#   accTitle: The way to a key, and the way of a call
 #   accDescr {
-#     Your application sends a call and its key to the AI gateway. The gateway checks the key, passes the call on
-#     to the model server, and writes a spend row into its database.
+#     You log in at the portal and create an application; the portal lets the AI gateway make a key for it. Your
+#     application sends its calls and the key to the gateway, never to the portal. The gateway checks the key, passes
+#     the call on to the model server, and writes a spend row into its database.
 #   }
-#   app["your application"] -- "call and key" --> gateway["AI gateway (LiteLLM)"]
+#   you(["you"]) -- "create an application" --> portal["portal (LiteMaaS)"]
+#   portal -- "make a key" --> gateway["AI gateway (LiteLLM)"]
+#   app["your application"] -- "call and key" --> gateway
 #   gateway -- "call" --> model["model server"]
 #   gateway -- "spend row" --> database[("database")]
 # ```
 
 # %%
-from maas_lab import ask, ask_many, checks, connect, errors, expect, plots
+from maas_lab import ask, ask_many, checks, connect, errors, expect, plots, widgets
 
 lab = connect()
 lab
 
 # %% [markdown]
-# ## Look: what does your key open?
+# ## Look: open the portal
 #
-# A **key** is a secret that says who you are. This one belongs to your application and opens one model.
-# It never shows more than its last four characters.
+# A portal is a page. Open it beside this notebook, log in, and look at the models: what they are, how much they can
+# read at once (**context length**), and what a token costs.
 #
-# The first line removes what an earlier run of this lesson has left.
+# On a cluster you log in with your own name. On the lab's local cluster you are `alice`; run `./lab password alice` in
+# a terminal for her password.
 
 # %%
-lab.gateway.delete_key(*[old.hash for old in lab.gateway.keys(application=app_name)])
-key = lab.gateway.create_key(app_name, models=[lab.model])
-key
+lab.portal_page
+
+# %% [markdown]
+# What the page does, goes through an API, and this notebook can use that as well. `lab.login` logs you in as the
+# page would: the cluster asks who you are, and the portal never sees your password.
 
 # %%
-lab.gateway.available_models(key)
+portal = lab.login("consumer")
+portal.me.roles
+
+# %%
+offered = next(model for model in portal.models() if model.name == lab.model)
+print("context length, in tokens:       ", offered.context)
+print("an answer costs more than reading:", offered.output_cost > offered.input_cost > 0)
+print("an administrator has to approve: ", offered.restricted)
+
+# %% [markdown]
+# ## Create your application
+#
+# Two lines, and what took weeks with a GPU takes a second. (The first one removes what an earlier run of this lesson
+# has left.)
+#
+# LiteMaaS has no object called application. What you get is made of two things that it has: a **subscription**, your
+# right to use a model, and an **API key** that carries the application's name. A key is a secret that says who
+# calls; it never shows more than its last four characters here.
+
+# %%
+portal.delete_application(app_name)
+application = portal.create_application(app_name, [lab.model])
+key = application.key
+application
+
+# %%
+print("subscription:", next(one.status for one in portal.subscriptions() if one.model == lab.model))
+print("the key opens:", lab.gateway.available_models(key))
+
+# %% [markdown]
+# The same as a form, if you prefer to click. Reload the portal's page: your application is there, whichever way you
+# made it.
+
+# %%
+widgets.portal_form(portal)
 
 # %% [markdown]
 # ## Call it with curl
 #
-# This is the command a portal gives you. Before you run it, predict: what in this command tells you that the model
-# runs on your own organisation's hardware?
+# This is the command that the portal's page shows, too. Before you run it, predict: what in this command tells you that
+# the model runs on your own organisation's hardware?
 
 # %%
 command = lab.curl(key, "In one short sentence: what is an API?")
@@ -91,8 +133,16 @@ answer["choices"][0]["message"]["content"]
 #
 # ## Look behind the curtain, once
 #
-# The gateway writes one **spend row** for each call: who, which model, how many tokens, what it cost. The answer's
-# `id` is the row's `request_id`. A row appears a few seconds after its call.
+# Change sides for a minute: a provider sees where the call went. This is the end of the log of the model's pod.
+
+# %% tags=["nbval-ignore-output"]
+pod = next(pod for pod in lab.cluster.pods(lab.namespace) if pod.name.startswith(lab.model))
+print("\n".join(lab.cluster.logs(pod.name, lab.namespace).splitlines()[-6:]))
+
+# %% [markdown]
+# The log knows tokens and milliseconds, and nobody's name. The gateway does: it writes one **spend row** for each call,
+# with who, which model, how many tokens, and what it cost. The answer's `id` is the row's `request_id`. A row appears a
+# few seconds after its call.
 #
 # **Exercise 3.1** Find the spend row of the call you just made.
 
@@ -103,7 +153,7 @@ row = lab.gateway.spend_row(answer["id"])  # SOLUTION
 checks.booked(lab, answer, row)
 
 # %%
-print("key:              ", row.key_name)
+print("application:      ", row.application)
 print("model:            ", row.model)
 print("priced per token: ", row.cost > 0)
 print("outcome:          ", row.outcome)
@@ -143,8 +193,8 @@ print("usage adds up: ", usage.prompt_tokens + usage.completion_tokens == usage.
 # A reader does not want to wait for the last word. With `stream=True` the answer comes in parts as the model makes
 # them. Two numbers tell how that feels: the **time to the first token**, and the **tokens per second** after it.
 #
-# A stream carries no `usage` unless you ask for it with `include_usage`. A client that does not know its usage
-# cannot check its bill.
+# A stream carries no `usage` unless you ask for it with `include_usage`. You ask here; what happens if you don't,
+# comes right after.
 #
 # Predict: which part of the waiting does streaming shorten?
 
@@ -188,7 +238,66 @@ print(f"first token after {first_token_s:.2f} s, then {tokens_per_s:.0f} tokens 
 # Streaming makes nothing faster: the last word comes when it would have come anyway. It shortens the wait for the
 # **first** word. The misconception: "streaming is quicker, so it costs less". The tokens are the same.
 #
-# ## Build a small application
+# ### A trap: a stream that nobody measures
+#
+# Now the same question without `include_usage`. The model server then says nothing about tokens. Predict: what does the
+# gateway write into the spend row?
+
+# %%
+question = [{"role": "user", "content": "Translate into English: 早上好,今天天气很好。"}]
+
+
+def streamed(**more):
+    chunks = list(
+        client.chat.completions.create(model=lab.model, messages=question, max_tokens=16, stream=True, **more)
+    )
+    return lab.gateway.spend_row(chunks[-1].id)
+
+
+guessed = streamed()
+measured = streamed(stream_options={"include_usage": True})
+print("same question, same tokens read:", guessed.prompt_tokens == measured.prompt_tokens)
+
+# %% tags=["nbval-ignore-output"]
+print(f"tokens read: {measured.prompt_tokens} measured, {guessed.prompt_tokens} booked without asking")
+
+# %% [markdown]
+# Without `include_usage` the gateway **guesses**: it counts with a tokenizer of its own, which is not the model's.
+# Somebody pays too much or too little, and no client can prove it. Other gateways book nothing, and then a token limit
+# never stops anybody.
+#
+# Close it where you can: ask for `include_usage` in every stream, as you did in the first one, whose tokens were booked
+# as they were told. `ask` and `ask_many` stream nothing, so their usage is always the server's own.
+#
+# ## Get an answer that a program can read
+#
+# A sentence is for people. With a JSON schema as `response_format`, the server lets the model write nothing that does
+# not fit: no tools, no begging in the prompt. What stands **in** the fields is still the model's guess.
+
+# %%
+import json
+
+schema = {
+    "type": "object",
+    "properties": {
+        "device": {"type": "string", "maxLength": 30},
+        "urgency": {"type": "string", "enum": ["low", "high"]},
+    },
+    "required": ["device", "urgency"],
+    "additionalProperties": False,
+}
+reply = client.chat.completions.create(
+    model=lab.model,
+    messages=[{"role": "user", "content": "As JSON: The printer on floor 3 prints only blank pages since Monday."}],
+    response_format={"type": "json_schema", "json_schema": {"name": "ticket", "schema": schema}},
+    max_tokens=80,
+)
+ticket = json.loads(reply.choices[0].message.content)
+print("fields:            ", sorted(ticket))
+print("urgency is allowed:", ticket["urgency"] in ("low", "high"))
+
+# %% [markdown]
+# ## Build a small program
 #
 # Ten support tickets wait for a one-line summary. One after the other, that takes ten times as long as one; but a
 # model server **batches** calls that come at the same time.
@@ -264,7 +373,7 @@ with expect(errors.ModelNotAllowed):
 # **A rate limit:** this key allows three requests per minute. Predict the outcome of six calls.
 
 # %%
-slow_key = lab.gateway.create_key(f"{app_name} (slow)", models=[lab.model], application=app_name, rpm_limit=3)
+slow_key = portal.create_key(f"{app_name} (slow)", [lab.model], application=app_name, rpm_limit=3)
 six = ask_many(lab.client(slow_key), ["Say yes."] * 6, model=lab.model, concurrency=1, max_tokens=2)
 six
 
@@ -273,13 +382,44 @@ six
 # call that crosses the line is still answered; the next one is not.
 
 # %%
-poor_key = lab.gateway.create_key(f"{app_name} (poor)", models=[lab.model], application=app_name, max_budget=0.01)
+poor_key = portal.create_key(f"{app_name} (poor)", [lab.model], application=app_name, max_budget=0.01)
 ask(lab.client(poor_key), "Say yes.", model=lab.model, max_tokens=2)
 with expect(errors.BudgetExceeded):
     ask(lab.client(poor_key), "Say yes.", model=lab.model, max_tokens=2)
 
 # %% [markdown]
-# Four refusals, four classes: `errors.InvalidKey`, `errors.ModelNotAllowed`, `errors.RateLimited`,
+# **A spent cap, with a second key:** limits on a key do not stop somebody who makes another one. So an accountant can
+# set a **cap** on a user, over all their keys. A colleague of yours calls once; then the cap is one cent. He thinks of
+# a way out. Predict: does it work?
+
+# %%
+accountant, colleague = lab.login("accountant"), lab.login("colleague")
+his_app = f"{app_name} of a colleague"
+colleague.delete_application(his_app)
+accountant.admin.cap_user(colleague.me, max_budget=usual_cap)
+first_key = colleague.create_application(his_app, [lab.model]).key
+reply = ask(lab.client(first_key), "Say yes.", model=lab.model, max_tokens=2)
+print("spent more than a cent:", lab.gateway.spend_row(reply.id).cost > 0.01)
+
+# %%
+accountant.admin.cap_user(colleague.me, max_budget=0.01)
+with expect(errors.BudgetExceeded):
+    ask(lab.client(first_key), "Say yes.", model=lab.model, max_tokens=2)
+
+# %%
+second_key = colleague.create_key(f"{his_app} (second)", [lab.model], application=his_app)
+with expect(errors.BudgetExceeded):
+    ask(lab.client(second_key), "Say yes.", model=lab.model, max_tokens=2)
+
+# %% [markdown]
+# It does not. The accountant gives him his usual cap back, and his key works again at once.
+
+# %%
+accountant.admin.cap_user(colleague.me, max_budget=usual_cap)
+ask(lab.client(second_key), "Say yes.", model=lab.model, max_tokens=2).finish_reason
+
+# %% [markdown]
+# Four classes: `errors.InvalidKey`, `errors.ModelNotAllowed`, `errors.RateLimited`,
 # `errors.BudgetExceeded`. A program that repeats every refused call makes things worse.
 #
 # **Exercise 3.5** Complete the function: for which of these errors is it worth to wait and try again?
@@ -301,7 +441,7 @@ checks.retries(lab, should_retry)
 
 # %%
 limit = max(1, burst * 2 // 3)
-burst_key = lab.gateway.create_key(f"{app_name} (burst)", models=[lab.model], application=app_name, rpm_limit=limit)
+burst_key = portal.create_key(f"{app_name} (burst)", [lab.model], application=app_name, rpm_limit=limit)
 burst_calls = ask_many(lab.client(burst_key), ["Count to five."] * burst, model=lab.model, concurrency=4, max_tokens=16)
 burst_calls
 
@@ -314,16 +454,25 @@ plots.calls_by_outcome(burst_calls.frame)
 #
 # ## Keep your key clean
 #
-# Somebody pasted your key into a chat. A key cannot be made secret again; it can be **rotated**: the gateway makes
-# a new one with the same rights, and the old one dies.
+# Somebody pasted your key into a chat. A key cannot be made secret again; it can be **rotated**: the portal makes
+# a new one with the same name, rights and limits, and the old one dies.
 #
-# **Exercise 3.6** Rotate your key.
+# **Exercise 3.6** Rotate the key of your application.
 
 # %%
-new_key = lab.gateway.rotate_key(key)  # SOLUTION
+new_key = portal.rotate_key(application)  # SOLUTION
 
 # %%
 checks.rotated(lab, key, new_key)
+
+# %% [markdown]
+# A key that nobody needs any more is **revoked**: deleted, for good. Its spend rows stay, because the accountant needs
+# them.
+
+# %%
+portal.delete_key(burst_key)
+with expect(errors.InvalidKey):
+    ask(lab.client(burst_key), "Say yes.", model=lab.model, max_tokens=2)
 
 # %% [markdown]
 # ## Discuss
@@ -348,11 +497,12 @@ checks.rotated(lab, key, new_key)
 #
 # ## Clean up
 #
-# Remove the keys that this lesson made. Their spend rows stay: the accountant needs them.
+# Remove the applications that this lesson made, and their keys. Their spend rows stay.
 
 # %%
-lab.gateway.delete_key(*[one.hash for one in lab.gateway.keys(application=app_name)])
-print("keys left:", len(lab.gateway.keys(application=app_name)))
+portal.delete_application(app_name)
+colleague.delete_application(his_app)
+print("keys left:", len(portal.keys(application=app_name)) + len(colleague.keys(application=his_app)))
 
 # %% [markdown]
 # ## Under the hood
@@ -362,7 +512,8 @@ print("keys left:", len(lab.gateway.keys(application=app_name)))
 #
 # ## On your own
 #
-# - Make a new key, show its secret once in a cell of your own (`print(key.reveal())`), and run the curl command in a
-#   terminal. Which parts would you change for a public provider? Delete the key and the cell afterwards.
+# - Create an application on the portal's page, copy the key, and run the page's curl command in a terminal. Which parts
+#   would you change for a public provider?
+# - Break a stream off after five parts and look at its spend row. Who pays for what nobody has read?
 # - Give a key `tpm_limit=50` and find out what the gateway counts.
 # - Make a key with `duration="10s"` and call with it until it expires. Which class of error do you meet?

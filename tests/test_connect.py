@@ -70,12 +70,13 @@ def test_a_namespace_without_a_platform_is_told(stack):
     assert "connect(namespace=" in caught.value.hint
 
 
-def test_the_lab_says_which_cluster_gateway_and_model(stack):
+def test_the_lab_says_which_cluster_gateway_portal_and_model(stack):
     with contextlib.closing(connect()) as lab:
         told = repr(lab)
-    cluster, gateway, model = told.splitlines()[1:]
+    cluster, gateway, portal, model = told.splitlines()[1:]
     assert "v1.32.0+maas-lab-local, local processes on this machine, namespace maas-system" in cluster
     assert f"LiteLLM 1.81.0 at {stack.gateway.url}" in gateway
+    assert portal.endswith(stack.local.endpoints()["portal"])
     assert model.endswith("smollm2-135m-instruct")
     assert [path.parts[-3:] for path in map(lab.overlay, ("infrastructure", "models"))] == [
         ("infrastructure", "overlays", "local"),

@@ -3,12 +3,15 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from maas_lab import wait
 from maas_lab.local import LocalCluster, processes
-from maas_lab.settings import load
+from maas_lab.settings import child_environment, load
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture
@@ -48,6 +51,31 @@ def test_up_waits_for_a_lab_that_is_ending(lab):
     assert lab.up() is True
     assert lab.status()["ready"]
     assert lab._daemon().pid != daemon.pid
+
+
+def test_a_signal_that_python_swallows_while_the_supervisor_starts_still_ends_it(runtime, tmp_path):
+    """What a signal's handler raises is lost in callbacks of the garbage collector, and so in some imports."""
+    code = """
+import signal, sys
+from maas_lab.local import daemon
+class Callback:
+    def __del__(self):
+        signal.raise_signal(signal.SIGTERM)
+serve = daemon.Daemon.serve
+def interrupted(self):
+    Callback()
+    serve(self)
+daemon.Daemon.serve = interrupted
+sys.exit(daemon.main())
+"""
+    cluster = LocalCluster(load({"MAAS_LAB_HOME": str(tmp_path / "home"), "MAAS_LAB_RUNTIME": str(runtime.folder)}))
+    cluster.home.create()
+    env = child_environment() | {"PYTHONPATH": str(ROOT), "MAAS_LAB_HOME": str(cluster.home.root)}
+    env |= {"MAAS_LAB_RUNTIME": str(runtime.folder)}
+    argv = [runtime.python, "-c", code]
+    done = subprocess.run(argv, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Exception ignored in" in done.stderr
 
 
 def test_down_stops_a_supervisor_that_does_not_serve_yet(lab):

@@ -407,6 +407,9 @@ def shown(text):
         ('{"url": "http://web:8080", "n": 1}', '{"url": "http://@@<o1/web/8080>", "n": 1}'),
         ("http://web:80/?to=http://db:1", "http://@@<o1/web/80>/?to=http://@@<o1/db/1>"),
         ("HOST=web:80", "HOST=@@<o1/web/80>"),
+        ("http://front-o1.apps.localhost/api/x", "http://@@<o1/front>/api/x"),
+        ("http://my-front-o1.apps.localhost", "http://@@<o1/my-front>"),
+        ("http://front-o2.apps.localhost/", "http://front-o2.apps.localhost/"),
     ],
 )
 def test_names_of_services_become_loopback_addresses(text, wanted):

@@ -165,7 +165,7 @@ def test_the_local_overlays_run_here(images, tmp_path):
                 commands = {probe["exec"]["command"][0] for probe in probes if "exec" in probe}
                 assert commands == set(image.program(given).commands)
                 seen += 1
-    assert seen == 3
+    assert seen == 5
 
 
 # PostgreSQL

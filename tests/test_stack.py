@@ -20,6 +20,7 @@ from maas_lab.client import ask
 from maas_lab.client import openai_client as client_for
 from maas_lab.cluster import Cluster
 from maas_lab.local import processes
+from maas_lab.local.cluster import COMPONENTS
 from maas_lab.local.probes import listening_ports
 from maas_lab.platform import Platform
 from maas_lab.settings import NAMESPACE
@@ -46,7 +47,8 @@ def gateway_again(stack):
 def secret_values(stack) -> list[str]:
     """Return every value of every Secret of the platform, and the tokens of the API."""
     found = stack.platform.cluster.list("Secret", NAMESPACE)
-    values = [base64.b64decode(value).decode() for secret in found for value in (secret.get("data") or {}).values()]
+    told = [pair for secret in found for pair in (secret.get("data") or {}).items()]
+    values = [base64.b64decode(value).decode() for name, value in told if name != "namespace"]
     token = yaml.safe_load(stack.local.kubeconfig.read_text())["users"][0]["user"]["token"]
     return [token, *(value for value in values if len(value) > 8 and value != "litemaas_admin")]
 
@@ -90,7 +92,7 @@ def family(stack) -> list[psutil.Process]:
     return [daemon, *daemon.children(recursive=True)]
 
 
-@pytest.mark.parametrize("name", ["model", "gateway", "database"])
+@pytest.mark.parametrize("name", ["model", "gateway", "database", "portal", "portal-pages"])
 def test_a_killed_process_comes_back_and_nothing_is_lost(stack, key, name):
     request = call(stack, key)
     cost = stack.gateway.spend_row(request).cost
@@ -201,7 +203,7 @@ def test_everything_listens_on_loopback_only(stack):
 def test_each_pods_port_is_served_by_its_own_process(stack):
     own = {name: port for name, port in ports(stack).items() if name.startswith("pod/")}
     served = {port for name, row in rows(stack).items() if name != "network" for port in family_ports(row["pid"])}
-    assert len(own) == 3
+    assert len(own) == len(COMPONENTS) - 1
     assert set(own.values()) <= served
 
 
@@ -227,8 +229,8 @@ def test_no_secret_in_arguments_logs_or_readable_files(stack, key):
 def test_status_tells_memory_age_and_log(stack):
     status = stack.local.status()
     assert status["ready"] is True
-    assert sorted(row["name"] for row in status["workloads"]) == ["database", "gateway", "model", "network"]
-    assert sorted(status["endpoints"]) == ["gateway", "kubernetes", "model"]
+    assert sorted(row["name"] for row in status["workloads"]) == sorted(COMPONENTS)
+    assert sorted(status["endpoints"]) == ["gateway", "kubernetes", "model", "portal"]
     for row in status["workloads"]:
         assert row["rss_bytes"] > 1e6
         assert row["age_s"] > 0
@@ -246,7 +248,7 @@ def test_kubectl_finds_the_pods_by_the_kubeconfig(stack):
     env = os.environ | {"KUBECONFIG": done.stdout.strip()}
     argv = [kubectl, "get", "pods", "-n", NAMESPACE, "--no-headers"]
     told = subprocess.run(argv, env=env, capture_output=True, text=True, check=True).stdout.splitlines()
-    assert len(told) == 3
+    assert len(told) == 5
     assert all(line.split()[1:3] == ["1/1", "Running"] for line in told)
 
 

@@ -101,7 +101,7 @@ def tickets(lab: Lab, key: ApiKey, calls: Calls, count: int) -> None:
     """Check exercise 3.4: `count` tickets were summarised with this key, several at a time, and all are booked."""
     exercise = Exercise(
         "3.4",
-        "Build a small application",
+        "Build a small program",
         (
             "ask_many(client, prompts, ...) makes many calls; it wants the model's name and how many at a time",
             "calls = ask_many(client, prompts, model=lab.model, concurrency=4)",
@@ -152,8 +152,8 @@ def rotated(lab: Lab, old: ApiKey, new: ApiKey) -> None:
         "3.6",
         "Keep your key clean",
         (
-            "the gateway can replace a key by a fresh one: lab.gateway.rotate_key(...)",
-            "new_key = lab.gateway.rotate_key(key)",
+            "the portal can replace a key by a fresh one: portal.rotate_key(...)",
+            "new_key = portal.rotate_key(application)",
         ),
     )
     exercise.filled(new_key=new)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from maas_lab.errors import (
     EnvironmentFault,
     GatewayUnreachable,
     NotRunning,
+    PortalUnreachable,
     StackError,
     UsageError,
 )
@@ -27,7 +29,7 @@ from maas_lab.local.postgres import account_problem
 PACKAGE_ROOT = Path(__file__).parents[2]
 START_S = 180.0
 END_S = 150.0  # twice the longest grace period of the platform's pods, and some more
-COMPONENTS = {"database", "gateway", "model", "network"}
+COMPONENTS = {"database", "gateway", "model", "network", "portal", "portal-pages"}
 HOPELESS = ("CrashLoopBackOff", "CreateContainerConfigError", "ErrImagePull", "ImagePullBackOff")
 _spawned: list[psutil.Popen] = []  # supervisors are children of ours that outlive the call: kept, for their exit code
 
@@ -54,6 +56,11 @@ class LocalCluster:
     def kubeconfig(self) -> Path:
         """The file that points kubectl and every other client at this cluster's Kubernetes API."""
         return self.home.root / "kubeconfig"
+
+    @property
+    def users(self) -> Path:
+        """The file of the cluster's users and their passwords."""
+        return self.home.root / "kube" / "users.json"
 
     def up(self, report: Report = silent) -> bool:
         """Install what is missing, start the cluster and apply the platform; False when all was Ready already.
@@ -91,10 +98,10 @@ class LocalCluster:
             return
         report("applying the manifests", 0, 0)
         try:
-            deploy.apply(self.kubeconfig)
+            deploy.apply(self.kubeconfig, self.users)
             _wait_until("the platform to be ready", lambda: self._is_up(report, started))
-            deploy.register(self.kubeconfig, self.settings.prices)
-        except (ClusterUnreachable, GatewayUnreachable) as error:
+            deploy.register(self.kubeconfig, self.settings)
+        except (ClusterUnreachable, GatewayUnreachable, PortalUnreachable) as error:
             raise _stopped() from error
         self.home.complete(self.home.read_status())
 
@@ -157,6 +164,20 @@ class LocalCluster:
         if not self.kubeconfig.exists():
             raise NotRunning("the local lab has no kubeconfig yet", f"home: {self.home.root}", "./lab up")
         return self.kubeconfig
+
+    def password(self, user: str) -> str:
+        """Return the password with which a lab user logs in at the portal.
+
+        Raises:
+            NotRunning: the lab has never run, so there are no users.
+            UsageError: there is no such user.
+        """
+        if not self.users.exists():
+            raise NotRunning("the local lab has no users yet", f"home: {self.home.root}", "./lab up")
+        known = json.loads(self.users.read_text(encoding="utf-8"))
+        if user not in known:
+            raise UsageError(f"there is no lab user {user!r}", hint=f"there are: {', '.join(known)}")
+        return known[user]["password"]
 
     def log(self, name: str) -> Path:
         """Return the log file of a pod, by its component or its own name, or of the supervisor.

@@ -41,6 +41,7 @@ from maas_lab.local.programs import catalogue
 from maas_lab.local.runtime import Runtime
 
 STATUS = Key("daemon", "", "status")
+_asked: list[int] = []  # signals to end that came before the API served
 
 
 class Daemon:
@@ -84,6 +85,8 @@ class Daemon:
         """Run the pods until cancelled, and then end them."""
         self._loop = asyncio.get_running_loop()
         self._publish("running")
+        if _asked:  # and yet here: Python drops what a signal raises in the middle of some imports
+            signal.raise_signal(_asked[0])
         try:
             await self._kubelet.run()
         finally:
@@ -134,7 +137,8 @@ def _forwarder(runtime: Runtime, table: Path) -> Program:
     return Program(argv=argv, env=settings.child_environment(), cwd=Path("/"))
 
 
-def _leave(*_: object) -> None:
+def _leave(number: int, frame: object) -> None:
+    _asked.append(number)
     raise SystemExit(0)
 
 

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from maas_lab import settings, wait
 from maas_lab.cluster import Cluster
-from maas_lab.errors import GatewayError, NotFound
+from maas_lab.errors import GatewayError, NotFound, PortalError
 from maas_lab.platform import Platform
-from maas_lab.secrets import platform_secrets
+from maas_lab.secrets import platform_secrets, users_secret
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 OVERLAYS = ("infrastructure/overlays/local", "models/overlays/local")
 
 
-def apply(kubeconfig: Path, namespace: str = settings.NAMESPACE) -> None:
+def apply(kubeconfig: Path, users: Path, namespace: str = settings.NAMESPACE) -> None:
     """Make what is missing and mend what differs; Secrets that are there stay as they are.
+
+    Args:
+        kubeconfig: of the cluster.
+        users: the file of the cluster's users and their passwords.
+        namespace: of the platform.
 
     Raises:
         ClusterError: an object is refused.
@@ -25,17 +31,20 @@ def apply(kubeconfig: Path, namespace: str = settings.NAMESPACE) -> None:
         for secret in platform_secrets():
             if not _exists(cluster, secret["metadata"]["name"]):
                 cluster.apply(secret)
+        known = json.loads(users.read_text(encoding="utf-8"))
+        cluster.apply(users_secret({name: told["password"] for name, told in known.items()}), force=True)
         for overlay in OVERLAYS:
             # By force: whoever types `./lab up` wants the platform as it was, whatever was tried on it.
             cluster.apply(MANIFESTS / overlay, namespace, force=True)
 
 
-def register(kubeconfig: Path, prices: settings.Prices, namespace: str = settings.NAMESPACE) -> None:
-    """Make the gateway's catalog hold the model at the lab's prices.
+def register(kubeconfig: Path, chosen: settings.Settings, namespace: str = settings.NAMESPACE) -> None:
+    """Make the catalogs of gateway and portal hold the model at the lab's prices.
 
     Raises:
         ClusterError: the cluster does not tell where the model is.
         GatewayError: the gateway refuses it.
+        PortalError: the portal does not take it over.
     """
     with Cluster(kubeconfig, namespace=namespace) as cluster:
         platform = Platform(cluster, namespace)
@@ -48,9 +57,19 @@ def register(kubeconfig: Path, prices: settings.Prices, namespace: str = setting
                 served=platform.model,
                 api_base=model["status"]["address"]["url"] + "/v1",
                 api_key=cluster.secret("model-secret", "api-key"),
-                input_cost=prices.input,
-                output_cost=prices.output,
+                input_cost=chosen.prices.input,
+                output_cost=chosen.prices.output,
+                context=chosen.model.context,
+                description=model["metadata"]["annotations"]["openshift.io/description"],
             )
+        wait.until(lambda: _take_over(platform), what="the portal's Route", timeout=30, transient=(PortalError,))
+
+
+def _take_over(platform: Platform) -> bool:
+    """Let the portal look at the gateway's models; otherwise it does so only now and then."""
+    with platform.login("accountant") as portal:
+        portal.admin.sync_models()
+    return True
 
 
 def _exists(cluster: Cluster, secret: str) -> bool:

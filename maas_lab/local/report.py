@@ -14,6 +14,7 @@ from maas_lab.local.kube.store import Object, Store
 from maas_lab.settings import FACTS
 
 COMPONENT = "app.kubernetes.io/component"
+ROUTED = ("portal", "gateway")
 
 
 def rows(store: Store, namespace: str, log: Callable[[Object], Path | None]) -> list[dict[str, Any]]:
@@ -74,12 +75,12 @@ def _pending(pod: Object) -> str:
 
 
 def endpoints(store: Store, namespace: str) -> dict[str, str]:
-    """Return where gateway and model are reached, as far as they have an address yet."""
+    """Return where portal, gateway and model are reached, as far as they have an address yet."""
     facts = _facts(store, namespace)
-    host = admitted_host(store.get(ROUTE, namespace, facts.get("gateway-route", "")))
+    routes = {one: admitted_host(store.get(ROUTE, namespace, facts.get(f"{one}-route", ""))) for one in ROUTED}
     model = store.get(INFERENCE_SERVICE, namespace, facts.get("model", ""))
     address = (status(model).get("address") or {}).get("url", "") if model else ""
-    found = {"gateway": f"http://{host}" if host else "", "model": address}
+    found = {name: f"http://{host}" if host else "" for name, host in routes.items()} | {"model": address}
     return {name: url for name, url in found.items() if url}
 
 

@@ -7,7 +7,8 @@ What a test can ask for:
     page        a Playwright page with cookies of its own. The test fails if, by its end, a page has written an error
                 to the console, has thrown, has broken its Content-Security-Policy, has lost a request, or has asked
                 for anything outside of this machine.
-    log_in      `log_in(page, site, "alice")`: from the first page through the cluster's form and back.
+    log_in      `log_in(page, site, "alice")`: from the first page through the cluster's form and back. For another lab
+                than tests/portal_lab.py's, give the password too.
     fill_in     `fill_in(page, "alice", password)`: only the form, with whatever name and password.
     expected    `with expected(page, "status of 401"):` a trouble of these words is meant to happen inside, and must.
     axe         `axe(page)`: what axe-core finds wrong with the page as it is now; compare it with [].
@@ -140,14 +141,14 @@ def fill_in():
 
 
 @pytest.fixture
-def log_in(lab: Any, fill_in: Any):
+def log_in(fill_in: Any, request: pytest.FixtureRequest):
     """Log in from the portal's first page."""
 
-    def do(page: Page, site: str, user: str) -> None:
+    def do(page: Page, site: str, user: str, password: str = "") -> None:
         page.goto(site)
         page.get_by_role("button", name="Log in").click()
         page.wait_for_url(re.compile("/oauth/authorize"))
-        fill_in(page, user, lab.passwords[user])
+        fill_in(page, user, password or request.getfixturevalue("lab").passwords[user])
         page.wait_for_url(re.compile(f"{re.escape(site)}(#.*)?$"))
         expect(page.get_by_role("button", name="Log out")).to_be_visible()
 
@@ -161,11 +162,17 @@ def laptop(lab: Any) -> str:
 
 
 @pytest.fixture
-def workbench(lab: Any, jupyter: str, page: Page) -> str:
-    """The portal's first page as a workbench shows it; the page's browser has logged in at Jupyter."""
+def workbench(lab: Any, proxied: Any) -> str:
+    """The portal's first page as a workbench shows it."""
+    return proxied(lab.pages)
+
+
+@pytest.fixture
+def proxied(jupyter: str, page: Page):
+    """Find the address in a workbench of a page on this machine; the page's browser has logged in at Jupyter."""
     server, _, token = jupyter.partition("?token=")
     assert page.context.request.get(f"{server}lab/tree?token={token}").ok
-    return f"{server}proxy/{urlsplit(lab.pages).port}/"
+    return lambda url: f"{server}proxy/{urlsplit(url).port}/"
 
 
 @pytest.fixture(params=["laptop", "workbench"])

@@ -76,8 +76,8 @@ def page(request: Request, status: int = 200, error: str = "", name: str = "") -
 <input id="password" name="password" type="password" autocomplete="current-password" required{at_password}{wrong}>
 <button type="submit">Log in</button>
 </form>
-<p class="hint">The lab's users are alice, bob, carol and dave. Their passwords stand in <code>kube/users.json</code>
-in the lab's home, which is <code>~/.maas-lab</code> unless you chose another.</p>"""
+<p class="hint">The lab's users are alice, bob, carol and dave. In a terminal at the lab's folder,
+<code>./lab password alice</code> prints the password of alice.</p>"""
     parts = urlsplit(request.query_params["redirect_uri"])
     # Browsers hold the answer of a form to the policy as well, and that sends people back to the application.
     back = f"{parts.scheme}://{parts.netloc}"

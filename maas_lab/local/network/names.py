@@ -1,4 +1,4 @@
-"""Names inside the cluster: there is no DNS here, so the names of Services are replaced by loopback addresses."""
+"""Names inside the cluster: there is no DNS here, so names of Services and Routes become loopback addresses."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Protocol
 
 from maas_lab.local.kube.controllers import serving
 from maas_lab.local.kube.controllers.client import SERVICE
+from maas_lab.local.kube.controllers.routes import DOMAIN
 from maas_lab.local.kube.kinds import Kind
 from maas_lab.local.kube.store import Object
 from maas_lab.local.network.ports import Ports
@@ -44,6 +45,9 @@ class Names:
     def resolve(self, text: str, namespace: str) -> str:
         """Return a text with loopback addresses for the names of Services, e.g. for `postgres:5432` in a URL.
 
+        The host that a router would give to a Route of the namespace, e.g. `litellm-maas-system.apps.localhost` for
+        the Route `litellm`, becomes the one that leads there.
+
         Args:
             text: such as a variable's value.
             namespace: in which short names are looked up.
@@ -52,8 +56,7 @@ class Names:
 
     def host(self, route: Object) -> str:
         """Return the host of a Route that names none."""
-        metadata = route["metadata"]
-        return f"{LOOPBACK}:{self._ports.of('route', metadata['namespace'], metadata['name'])}"
+        return self._routed(route["metadata"]["namespace"], route["metadata"]["name"])
 
     def address(self, inference_service: Object) -> str:
         """Return the URL of an InferenceService's predictor."""
@@ -62,6 +65,8 @@ class Names:
 
     def _replaced(self, found: re.Match, namespace: str) -> str:
         scheme, text = found["scheme"] or "", found[0]
+        if scheme and not found["port"] and found["host"].endswith(f"-{namespace}.{DOMAIN}"):
+            return scheme + self._routed(namespace, found["host"].removesuffix(f"-{namespace}.{DOMAIN}"))
         is_in_path = not scheme and re.search(r"(?<!/)/$", found.string[: found.start()])
         port = found["port"] or SCHEMES.get(scheme[: scheme.find("//") + 2])
         service = self._service(found["host"].split("."), namespace)
@@ -77,6 +82,9 @@ class Names:
         if not suffix and self._reader.get(SERVICE, where, name) is None:
             return None
         return where, name
+
+    def _routed(self, namespace: str, route: str) -> str:
+        return f"{LOOPBACK}:{self._ports.of('route', namespace, route)}"
 
     def _loopback(self, namespace: str, name: str, port: str) -> str:
         if (namespace, name, port) == API:

@@ -1,0 +1,181 @@
+"""The form and the board in a real JupyterLab: a learner fills in, clicks, saves; the file holds no key."""
+
+from __future__ import annotations
+
+import json
+import re
+import ssl
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx
+import nbformat
+import pytest
+from playwright.sync_api import expect
+
+from maas_lab import wait, widgets
+from maas_lab.portal import Portal
+
+ROOT = Path(__file__).parents[2]
+NAME = "portal.ipynb"
+MANAGER = "@jupyter-widgets/jupyterlab-manager:plugin"
+THEMES = "@jupyterlab/apputils-extension:themes"
+OURS = re.compile("widget-|maas-lab|told|MAAS_API_KEY|<t[hd]")
+LOG_IN = """
+import json, ssl, sys
+from pathlib import Path
+given = json.loads(Path({given!r}).read_text())
+sys.path.insert(0, given["root"])
+from maas_lab import widgets
+from maas_lab.portal import Portal
+trust = ssl.create_default_context(cafile=given["trust"])
+portal = Portal.login(given["url"], given["user"], given["password"], verify=trust)
+"""
+
+
+@pytest.fixture
+def page(browser):
+    """A page of JupyterLab, which gives up requests when it is left; nothing but this machine is asked."""
+    context, elsewhere = browser.new_context(), []
+    context.set_default_timeout(15_000)
+    here = re.compile(r"(https?|wss?)://127\.0\.0\.1[:/]|data:|blob:")
+    context.on("request", lambda one: None if here.match(one.url) else elsewhere.append(one.url))
+    yield context.new_page()
+    context.close()
+    assert elsewhere == []
+
+
+@pytest.fixture
+def consumer(lab, tiny):
+    """The learner, outside of the notebook, to look at what became of it."""
+    trust = ssl.create_default_context(cafile=lab.home / "kube/ca.crt")
+    with Portal.login(lab.url, "alice", lab.passwords["alice"], verify=trust, timeout=60) as portal:
+        yield portal
+        for application in portal.applications():
+            portal.delete_key(application)
+
+
+class JupyterLab:
+    """A JupyterLab, as its REST API and its page have it."""
+
+    def __init__(self, address, page, folder):
+        self.server, _, self.token = address.partition("?token=")
+        self.page, self.folder = page, folder
+
+    def put(self, path, body):
+        headers = {"Authorization": f"token {self.token}"}
+        assert httpx.put(self.server + path, json=body, headers=headers, trust_env=False).is_success
+
+    def end_kernels(self):
+        headers = {"Authorization": f"token {self.token}"}
+        for one in httpx.get(f"{self.server}api/sessions", headers=headers, trust_env=False).json():
+            address = f"{self.server}api/sessions/{one['id']}"
+            assert httpx.delete(address, headers=headers, trust_env=False).is_success
+
+    def open(self, cells, *, save_state=True):
+        """Open a notebook and run all of it."""
+        book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell.strip()) for cell in cells])
+        book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+        self.put(f"api/contents/{NAME}", {"type": "notebook", "format": "json", "content": book})
+        # JupyterLab saves no state of widgets unless told to.
+        self.put(f"lab/api/settings/{quote(MANAGER)}", {"raw": json.dumps({"saveState": save_state})})
+        self.page.goto(f"{self.server}lab/tree/{NAME}?token={self.token}&reset")
+        # What is run before the kernel is there, is not run.
+        expect(self.page.get_by_role("button", name=re.compile(r"\| Idle"))).to_be_visible(timeout=60_000)
+        self.page.get_by_role("menuitem", name="Run", exact=True).click()
+        self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+
+    def saved(self):
+        """Save the notebook, and return the text of its file."""
+        file, before = self.folder / NAME, (self.folder / NAME).stat().st_mtime_ns
+        self.page.keyboard.press("Control+s")
+        wait.until(lambda: file.stat().st_mtime_ns > before, what="JupyterLab to save", timeout=20)
+        return file.read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def jupyterlab(jupyter, page, tmp_path_factory):
+    """A JupyterLab in the page."""
+    return JupyterLab(jupyter, page, next(tmp_path_factory.getbasetemp().glob("jupyter*/log")).parent)
+
+
+@pytest.fixture
+def log_in_cell(lab, tmp_path):
+    """The code that logs a user in."""
+
+    def cell(user):
+        place = tmp_path / f"{user}.json"
+        place.touch(mode=0o600)
+        told = {"url": lab.url, "user": user, "password": lab.passwords[user], "root": str(ROOT)}
+        place.write_text(json.dumps(told | {"trust": str(lab.home / "kube/ca.crt")}))
+        return LOG_IN.replace("{given!r}", repr(str(place)))
+
+    return cell
+
+
+def test_a_learner_creates_an_application_and_saves_no_key(jupyterlab, page, consumer, tiny, lab, log_in_cell):
+    cells = [log_in_cell("alice"), "form = widgets.portal_form(portal)\nform", "widgets.usage_board(portal)"]
+    jupyterlab.open(cells)
+    form = page.locator(".maas-lab").first
+    expect(form.get_by_text("Logged in as alice")).to_be_visible(timeout=60_000)
+    form.get_by_label("Model:").select_option(tiny)
+    form.get_by_label("Application name:").fill("My GenAI App")
+    form.get_by_label("Budget in dollars:").fill("much")
+    form.get_by_role("button", name="Create application").click()
+    expect(form.get_by_role("alert")).to_contain_text("`much` is not a budget")
+    assert form.get_by_label("Application name:").input_value() == "My GenAI App"
+    form.get_by_label("Budget in dollars:").fill("5")
+    form.get_by_role("button", name="Create application").click()
+    expect(form.get_by_role("status")).to_contain_text("Done: “My GenAI App” is an application now")
+    key = consumer.reveal_key("My GenAI App")
+    expect(form).to_contain_text(repr(key))
+    expect(page.locator(".maas-lab").nth(1)).to_contain_text("Your usage")
+    secret, text = key.reveal(), jupyterlab.saved()
+    assert secret[-4:] in text  # the state of widgets is saved
+    windows = {secret[start : start + 5] for start in range(len("sk-"), len(secret) - 4)}
+    assert [part for part in windows if part in text] == []
+    assert consumer.token.reveal() not in text
+    book = nbformat.reads(text, as_version=4)
+    texts = [output["data"]["text/plain"] for cell in book.cells[1:] for output in cell.outputs]
+    assert texts == [widgets.PortalForm.TEXT, widgets.UsageBoard.TEXT]
+    assert lab.ask(secret).status_code == 200
+
+
+WIDTHS = (720, 1000)
+
+
+def test_form_and_board_are_accessible_and_fit_in_light_and_dark(jupyterlab, page, consumer, tiny, log_in_cell, axe):
+    jupyterlab.open([log_in_cell("alice"), "form = widgets.portal_form(portal)\nform", "widgets.usage_board(portal)"])
+    form = page.locator(".maas-lab").first
+    form.get_by_label("Model:").select_option(tiny)
+    form.get_by_label("Application name:").fill("My GenAI App " + "x" * 60)
+    form.get_by_role("button", name="Create application").click()
+    expect(form.get_by_role("status")).to_contain_text("Done")
+    form.get_by_role("button", name="Revoke…").click()
+    expect(form.get_by_role("button", name="Revoke for good")).to_be_visible()
+    jupyterlab.saved()
+    for theme in ("JupyterLab Light", "JupyterLab Dark"):
+        jupyterlab.put(f"lab/api/settings/{quote(THEMES)}", {"raw": json.dumps({"theme": theme})})
+        page.reload()
+        expect(page.get_by_text("Your usage")).to_be_visible(timeout=60_000)
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 900})
+            assert overflowing(page) == []
+        assert [one for one in axe(page) if OURS.search(one)] == []
+
+
+def test_without_a_kernel_the_file_tells_how_to_do_it_in_code(jupyterlab, page, consumer, log_in_cell):
+    jupyterlab.open([log_in_cell("alice"), "widgets.portal_form(portal)"], save_state=False)
+    expect(page.get_by_text("Logged in as alice")).to_be_visible(timeout=60_000)
+    assert "widget-state" not in jupyterlab.saved()
+    jupyterlab.end_kernels()
+    page.reload()
+    expect(page.get_by_text("portal.create_application(")).to_be_visible(timeout=60_000)
+
+
+def overflowing(page):
+    """What of the panels is wider than its place and is not meant to scroll."""
+    script = """() => [...document.querySelectorAll('.maas-lab, .maas-lab *')]
+        .filter((one) => one.tagName !== 'PRE' && one.scrollWidth > one.clientWidth + 1 && one.clientWidth > 0)
+        .map((one) => one.className || one.tagName)"""
+    return page.evaluate(script)
