@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import install, kube, measures
+from benchmarks import install, kube, measures, portal
 from maas_lab import settings
 from maas_lab.errors import LabError
 from maas_lab.local import LocalCluster, runtime
@@ -21,6 +21,8 @@ CHOICES = {
     "start": measures.start,
     "memory": measures.memory,
     "gateway": measures.gateway_overhead,
+    "portal": portal.load,
+    "course": portal.course,
     "lesson": measures.lesson_run,
 }
 ALONE = {"kube": kube.measure, "install": install.measure}  # these need no running stack
@@ -40,6 +42,7 @@ def on_a_stack(console: Console, names: list[str]) -> None:
     os.environ.setdefault("MAAS_LAB_RUNTIME", str(folder / "runtime"))
     settings.never_proxy_loopback()
     cluster = LocalCluster()
+    portal.enrol(cluster.home.root)
     try:
         runtime.install(cluster.settings.runtime_folder, lambda text, done, total: None)
         cluster.up()

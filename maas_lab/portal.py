@@ -149,10 +149,11 @@ class Portal:
     def unsubscribe(self, model: str) -> None:
         """Give up a subscription; one that is not there is fine.
 
-        Delete the keys that open the model first: LiteMaaS refuses while there are some.
+        Keys that open the model open it no longer; those with no other model are dead.
 
         Raises:
-            InvalidRequest: a key still opens the model.
+            InvalidRequest: the subscription was denied, or a key still opens the model: older LiteMaaS wants its keys
+                deleted first.
         """
         self._subscriptions.cancel(model)
 

@@ -7,6 +7,8 @@ from maas_lab.portal_rest import PortalRest
 from maas_lab.portal_rows import Subscription
 from maas_lab.tables import Table
 
+ENDED = ("cancelled", "inactive", "expired")  # LiteMaaS calls one that was given up `inactive`, older ones `cancelled`
+
 
 class Subscriptions:
     """The subscriptions of the user who is logged in.
@@ -32,7 +34,7 @@ class Subscriptions:
     def cancel(self, model: str) -> None:
         """Give up the subscription to a model; one that is not there is fine."""
         for one in self.all():
-            if one.model == model and one.status != "cancelled":
+            if one.model == model and one.status not in ENDED:
                 self._rest.write("POST", f"/subscriptions/{one.id}/cancel", json={})
 
     def request_review(self, model: str) -> Subscription:

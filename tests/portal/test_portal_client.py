@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -16,6 +15,7 @@ from maas_lab.errors import (
     InvalidKey,
     InvalidRequest,
     LoginFailed,
+    ModelNotAllowed,
     NoSuchEntry,
     NotSubscribed,
     OverMaximum,
@@ -24,7 +24,6 @@ from maas_lab.errors import (
     SessionExpired,
 )
 from maas_lab.portal import Portal
-from tests.made_up import MODEL_KEY
 
 TODAY = datetime.now(UTC).date()
 WEEK = TODAY - timedelta(days=6)
@@ -33,11 +32,10 @@ WEEK = TODAY - timedelta(days=6)
 @pytest.fixture
 def user(lab):
     """Log somebody in with their password; nobody keeps a key."""
-    trust = ssl.create_default_context(cafile=lab.home / "kube/ca.crt")
     made = []
 
     def log_in(name: str, password: str | None = None) -> Portal:
-        made.append(Portal.login(lab.url, name, password or lab.passwords[name], verify=trust, timeout=60))
+        made.append(Portal.login(lab.url, name, password or lab.passwords[name], verify=lab.trust, timeout=60))
         return made[-1]
 
     yield log_in
@@ -69,7 +67,7 @@ def test_logging_in(user, lab):
         user("alice", "guess")
     with pytest.raises(LoginFailed, match="does not let `zoe` in"):
         user("zoe", "guess")
-    with Portal(lab.url, "eyJhbGciOiJIUzI1NiJ9.e30.c2ln") as nobody, pytest.raises(SessionExpired):
+    with Portal(lab.url, "eyJhbGciOiJIUzI1NiJ9.e30.c2ln", verify=lab.trust) as nobody, pytest.raises(SessionExpired):
         nobody.me  # noqa: B018
 
 
@@ -239,7 +237,7 @@ def test_usage_is_seen_by_those_who_may(user, tiny, call):
 
 def test_models_come_and_go(user, lab):
     carol = user("carol")
-    model = {"served": "tiny", "api_base": f"{lab.pods['model'].url}/v1", "api_key": MODEL_KEY}
+    model = {"served": lab.model.served, "api_base": lab.model.base, "api_key": lab.model.key or "none"}
     carol.admin.register_model("passing", **model, input_cost=0.5, output_cost=1, context=512, restricted=True)
     try:
         with pytest.raises(AlreadyExists):
@@ -249,6 +247,41 @@ def test_models_come_and_go(user, lab):
     finally:
         carol.admin.delete_model("passing")
     assert "passing" not in {one.name for one in carol.models()}
+
+
+@pytest.mark.parametrize("span", ["1d", "daily", "30d"])
+def test_a_budget_lasts_as_long_as_was_said(user, tiny, span):
+    alice = user("alice")
+    key = alice.create_key("spanned", [tiny], max_budget=5, budget_duration=span)
+    assert alice.key(key).budget_duration == span
+    assert alice.update_key(key, max_budget=4).budget_duration == span
+
+
+def test_a_subscription_that_is_given_up_opens_nothing(user, offer, tiny, call):
+    bob = user("bob")
+    with offer("fleeting"):
+        both = bob.create_application("both", [tiny, "fleeting"]).key
+        only = bob.create_application("only", ["fleeting"]).key
+        assert min(call(both, tiny), call(both, "fleeting"), call(only, "fleeting")) > 4
+        bob.unsubscribe("fleeting")
+        for key in (both, only):
+            with pytest.raises((InvalidKey, ModelNotAllowed)):
+                call(key, "fleeting")
+        assert call(both, tiny) > 4
+        assert "fleeting" not in {one.model for one in bob.subscriptions() if one.active}
+        assert bob.subscribe("fleeting").active
+
+
+def test_an_administrator_subscribes_a_user(user, guarded):
+    bob, carol = user("bob"), user("carol")
+    carol.admin.subscribe("bob", guarded)
+    carol.admin.subscribe("bob", guarded)
+    try:
+        assert next(one for one in bob.subscriptions() if one.model == guarded).active
+        bob.create_key("given", [guarded])
+    finally:
+        bob.delete_key("given")
+        bob.unsubscribe(guarded)
 
 
 @pytest.mark.parametrize("name", ["'; drop table users; --", "<script>alert(1)</script>", "Ünïcode 7", "x" * 300])

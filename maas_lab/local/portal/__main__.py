@@ -25,6 +25,7 @@ def main() -> int:
         print("\n".join(error.lines()), flush=True)
         return error.exit_code
     options = {"access_log": False, "log_config": None, "server_header": False, "timeout_graceful_shutdown": 5}
+    options |= {"proxy_headers": False}  # nothing here depends on where a request comes from
     uvicorn.run(Api(Portal(chosen)).app(), host=chosen.host, port=chosen.port, lifespan="on", **options)
     return 0
 

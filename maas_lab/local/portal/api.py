@@ -135,7 +135,8 @@ class _Exchange:
         if refused.status == 503:
             log.warning("%s: %r", refused.message, refused.__cause__)
             return
-        if not self._rule.changes and refused.status not in (401, 403):
+        noted = (401, 403, 429) if self._who is NOBODY else (401, 403)
+        if not self._rule.changes and refused.status not in noted:
             return
         try:
             if self._who is NOBODY:

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from starlette.datastructures import QueryParams
+
 from maas_lab.local.portal.fields import Fields
 from maas_lab.local.portal.refusals import forbidden, invalid
 
@@ -68,7 +70,7 @@ class Call:
 
     who: Identity
     path: Mapping[str, str]
-    query: Mapping[str, str]
+    query: QueryParams
     body: Mapping[str, Any] = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
     cookies: Mapping[str, str] = field(repr=False)

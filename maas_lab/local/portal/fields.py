@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -11,10 +12,11 @@ from uuid import UUID
 
 from maas_lab.local.portal.refusals import invalid, not_found
 
-LONGEST_NAME, LONGEST_TEXT, MOST_ITEMS = 100, 500, 200
+LONGEST_NAME, LONGEST_TEXT, MOST_ITEMS = 255, 500, 200
 LARGEST = 1_000_000_000_000
-# No quotes, semicolons or angle brackets: whoever shows a name, in a page or a table, shows what it is.
-_NAME = re.compile(r"\w[\w .,:+#()/&@-]*")
+# No quotation marks, semicolons, equals signs or angle brackets: whoever shows a name, in a page or a table, shows what
+# it is. A name begins with no sign that a spreadsheet takes for a formula.
+_SIGNS = " .,:+#()/&@_'!?*[]-"
 _UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _SPAN = re.compile(r"[1-9][0-9]{0,3}(s|m|h|d|mo)")
 WORDS = {"daily": "1d", "weekly": "7d", "monthly": "1mo", "yearly": "365d"}
@@ -66,12 +68,15 @@ class Fields:
 def name(field: str, value: Any) -> str:
     """Read a name that people see."""
     found = plain(field, value, LONGEST_NAME)
-    if not _NAME.fullmatch(found):
-        told = (
-            f"{field} must begin with a letter or digit and hold only letters, digits, spaces and . , : + # ( ) / & @ -"
-        )
+    if not _in_words(found[0]) or not all(_in_words(one) or one in _SIGNS for one in found):
+        told = f"{field} must begin with a letter or digit and hold only letters, digits, symbols, and{_SIGNS}"
         raise invalid(told, field, found)
     return found
+
+
+def _in_words(character: str) -> bool:
+    """Return whether people write words with it, in any script: letters and their marks, digits, emoji."""
+    return unicodedata.category(character)[0] in "LMN" or unicodedata.category(character) == "So"
 
 
 def text(field: str, value: Any) -> str:
@@ -136,6 +141,18 @@ def some_names(field: str, value: Any) -> list[str]:
     return found
 
 
+def ids(field: str, value: Any) -> list[UUID]:
+    """Read a list of the portal's own ids that is not empty."""
+    return [_id(field, one) for one in some_names(field, value)]
+
+
+def _id(field: str, value: str) -> UUID:
+    try:
+        return UUID(value)
+    except ValueError:
+        raise invalid(f"{field} must hold ids, and {value[:40]!r} is none", field) from None
+
+
 def day(field: str, value: Any) -> date:
     """Read a day such as 2026-11-23."""
     try:
@@ -148,23 +165,28 @@ def _no_day(field: str) -> date:
     raise invalid(f"{field} must be a day such as 2026-11-23", field)
 
 
-def moment(field: str, value: Any) -> datetime:
-    """Read a moment that is still to come."""
+def time(field: str, value: Any) -> datetime:
+    """Read a moment; without a zone it is UTC."""
     try:
         found = datetime.fromisoformat(value)
     except (TypeError, ValueError):
         raise invalid(f"{field} must be a moment such as 2026-11-23T14:55:15Z", field) from None
-    found = found if found.tzinfo else found.replace(tzinfo=UTC)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def moment(field: str, value: Any) -> datetime:
+    """Read a moment that is still to come."""
+    found = time(field, value)
     if not datetime.now(UTC) < found < datetime.now(UTC) + timedelta(days=36525):
         raise invalid(f"{field} must be in the future", field)
     return found
 
 
 def span(field: str, value: Any) -> str:
-    """Read how long a budget lasts, in LiteLLM's words."""
+    """Read how long a budget lasts; `WORDS` has LiteLLM's name for some."""
     if not isinstance(value, str) or not (value in WORDS or _SPAN.fullmatch(value)):
         raise invalid(f"{field} must be daily, weekly, monthly, yearly, or a span such as 12h, 30d or 1mo", field)
-    return WORDS.get(value, value)
+    return value
 
 
 def choice(*allowed: str) -> Reader:

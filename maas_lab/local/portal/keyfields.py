@@ -32,7 +32,6 @@ GATEWAY_NAMES = {
     "modelRpmLimit": "model_rpm_limit",
     "modelTpmLimit": "model_tpm_limit",
 }
-_WORD_OF = {span: word for word, span in WORDS.items()}
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,14 @@ def for_gateway(limits: Mapping[str, Any]) -> dict[str, Any]:
     found = {GATEWAY_NAMES[name]: value for name, value in limits.items() if name in GATEWAY_NAMES}
     if "expiresAt" in limits:
         found["duration"] = _left(limits["expiresAt"])
+    if span := found.get("budget_duration"):
+        found["budget_duration"] = WORDS.get(span, span)
     return found
+
+
+def duration(asked_: str | None, known: str | None) -> str | None:
+    """Return how long a budget lasts in the words in which it was asked for, if the gateway still says the same."""
+    return asked_ if asked_ and WORDS.get(asked_, asked_) == known else known
 
 
 def copied(old: Row) -> dict[str, Any]:
@@ -119,15 +125,14 @@ def shown(row: Row, known: Row | None) -> dict[str, Any]:
         "expiresAt": stamp(row["expires_at"]),
         "metadata": row["metadata"],
     }
-    return told | (_limits(known) if known else {})
+    return told | (_limits(row, known) if known else {})
 
 
-def _limits(known: Row) -> dict[str, Any]:
-    span = known["budget_duration"]
+def _limits(row: Row, known: Row) -> dict[str, Any]:
     return {
         "currentSpend": known["spend"],
         "maxBudget": known["max_budget"],
-        "budgetDuration": _WORD_OF.get(span, span),
+        "budgetDuration": duration(row["budget_duration"], known["budget_duration"]),
         "budgetResetAt": stamp(known["budget_reset_at"]),
         "tpmLimit": known["tpm_limit"],
         "rpmLimit": known["rpm_limit"],

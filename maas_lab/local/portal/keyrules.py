@@ -12,6 +12,7 @@ from maas_lab.local.portal.keys import ENDED, MOST_KEYS, Keys
 from maas_lab.local.portal.people import People
 from maas_lab.local.portal.refusals import forbidden
 from maas_lab.local.portal.spend import Spend
+from maas_lab.local.portal.subscriptions import Subscriptions
 
 PATH, ADMIN_PATH = "/api/v1/api-keys", "/api/v1/admin/users/{id}/api-keys"
 READ, WRITE = "users:read", "users:write"
@@ -20,8 +21,9 @@ READ, WRITE = "users:read", "users:write"
 class KeyRules:
     """Answers requests about keys."""
 
-    def __init__(self, keys: Keys, people: People, spend: Spend) -> None:
+    def __init__(self, keys: Keys, people: People, spend: Spend, subscriptions: Subscriptions) -> None:
         self._keys, self._people, self._spend = keys, people, spend
+        self._subscriptions = subscriptions
 
     @property
     def rules(self) -> list[Rule]:
@@ -98,25 +100,30 @@ class KeyRules:
         return await self._page(call, (await self._people.find(call.path["id"]))["id"])
 
     async def create_for(self, call: Call) -> Answer:
-        """Make a key for a user, for models that this user has subscribed to."""
-        return await self._create(call, (await self._people.find(call.path["id"]))["id"])
+        """Make a key for a user, who is subscribed to its models thereby."""
+        user = (await self._people.find(call.path["id"]))["id"]
+        return await self._create(call, user, given_by=call.who.id)
 
     async def change_of(self, call: Call) -> dict[str, Any]:
         """Change, block or open a user's key."""
         row = await self._theirs(call)
-        return await self._changed(call, row, keyfields.asked(call.fields, new=False))
+        asked = keyfields.asked(call.fields, new=False)
+        await self._subscriptions.ensure(row["user_id"], asked.models, call.who.id)
+        return await self._changed(call, row, asked)
 
     async def delete_of(self, call: Call) -> dict[str, Any]:
         """Delete a user's key."""
-        return await self._deleted(await self._theirs(call))
+        return {"success": True} | await self._deleted(await self._theirs(call))
 
     async def reset_of(self, call: Call) -> dict[str, Any]:
         """Let the spend of a user's key begin anew."""
         return await self._reset(await self._theirs(call))
 
-    async def _create(self, call: Call, user: UUID) -> Answer:
+    async def _create(self, call: Call, user: UUID, given_by: UUID | None = None) -> Answer:
         asked = keyfields.asked(call.fields, new=True)
         call.target = asked.name
+        if given_by:
+            await self._subscriptions.ensure(user, asked.models, given_by)
         row, secret = await self._keys.create(user, asked)
         call.target = str(row["id"])
         return Answer(await self._shown(row) | {"key": secret}, 201)

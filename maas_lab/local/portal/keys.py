@@ -23,8 +23,9 @@ ENDED = "the end of a subscription"
 PREFIX = 7  # characters of a key that are shown: `sk-` and four more
 _INSERT = """
 with made as (
-    insert into api_keys (id, user_id, name, alias, prefix, token, secret, models, metadata, expires_at)
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) returning *
+    insert into api_keys
+        (id, user_id, name, alias, prefix, token, secret, models, metadata, expires_at, budget_duration)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) returning *
 ), known as (insert into key_tokens values ($6, $1))
 select * from made"""
 _ROTATE = """
@@ -90,8 +91,8 @@ class Keys:
             given = {"key_alias": alias, "user_id": str(user), "models": asked.models, "metadata": asked.metadata}
             secret = await answer_of(self._gateway.make_key(given | keyfields.for_gateway(limits)), "make this key")
             kept = (key, user, asked.name, alias, secret[:PREFIX], key_hash(secret), self._vault.lock(secret))
-            row = await self._kept(secret, _INSERT, *kept, asked.models, asked.metadata, limits.get("expiresAt"))
-            return row, secret
+            more = (asked.models, asked.metadata, limits.get("expiresAt"), limits.get("budgetDuration"))
+            return await self._kept(secret, _INSERT, *kept, *more), secret
 
     async def change(self, row: Row, asked: keyfields.Asked, by: str) -> Row:
         """Change what is asked of a key, and nothing else.
@@ -120,14 +121,16 @@ class Keys:
     async def _noted(self, row: Row, asked: keyfields.Asked, limits: dict[str, Any], by: str) -> Row:
         blocked = row["blocked_by"] if asked.active is None else "" if asked.active else by
         statement = """update api_keys set name = $2, models = $3, metadata = $4, expires_at = $5, blocked_by = $6,
-            updated_at = now() where id = $1 returning *"""
+            budget_duration = $7, updated_at = now() where id = $1 returning *"""
         values = (
             asked.name or row["name"],
             asked.models or row["models"],
             row["metadata"] if asked.metadata is None else asked.metadata,
             limits.get("expiresAt", row["expires_at"]),
+            blocked,
+            limits.get("budgetDuration", row["budget_duration"]),
         )
-        return there(await self._database.row(statement, row["id"], *values, blocked), "API key")
+        return there(await self._database.row(statement, row["id"], *values), "API key")
 
     async def rotate(self, row: Row) -> tuple[Row, str]:
         """Replace a key's secret; limits, owner and spend stay, and the old one is dead at once."""

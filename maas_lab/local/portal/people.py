@@ -9,7 +9,7 @@ from maas_lab.local.portal import fields
 from maas_lab.local.portal.calls import Call, Rule, now, page, stamp
 from maas_lab.local.portal.database import Database, Row
 from maas_lab.local.portal.gateway import GatewayAdmin, answer_of
-from maas_lab.local.portal.keyfields import GATEWAY_NAMES, for_gateway
+from maas_lab.local.portal.keyfields import GATEWAY_NAMES, duration, for_gateway
 from maas_lab.local.portal.refusals import invalid, there
 from maas_lab.local.portal.spend import Spend
 
@@ -71,7 +71,7 @@ class People:
             "activeApiKeysCount": row["active_keys"],
         }
         synced = {"syncStatus": "synced" if row["at_gateway"] else "pending"}
-        return {**_shown(row), **counts, **await self.limits(row["id"]), **synced}
+        return {**_shown(row), **counts, **await self._limits(row), **synced}
 
     async def find(self, user: str) -> Row:
         """Return a user's row.
@@ -107,40 +107,56 @@ class People:
         """Set a user's limits; the gateway refuses calls beyond them from the next one on."""
         user = await self.find(call.path["id"])
         call.target = user["username"]
-        await self._change(user["id"], _limits(call))
-        limits = await self.limits(user["id"])
+        asked = _limits(call)
+        await self._change(user["id"], asked)
+        limits = await self._limits(await self._noted(user, asked))
         return {"id": str(user["id"]), "updatedAt": stamp(now()), **{name: limits[name] for name in LIMITS}}
 
     async def reset(self, call: Call) -> dict[str, Any]:
         """Let a user's spend begin at 0 again; what was booked stays booked."""
         user = await self.find(call.path["id"])
         call.target = user["username"]
-        await self._change(user["id"], {"spend": 0.0})
+        await self._at_gateway(user["id"], {"spend": 0.0})
         limits = await self.limits(user["id"])
         return {"id": str(user["id"]), "currentSpend": limits["currentSpend"], "resetAt": stamp(now())}
 
     async def cap_all(self, call: Call) -> dict[str, Any]:
         """Set the limits of all users."""
         limits = _limits(call)
-        rows = await self._database.rows("select id from users where is_active")
+        rows = await self._database.rows("select * from users where is_active")
         for row in rows:
             await self._change(row["id"], limits)
+            await self._noted(row, limits)
         told_ = {"totalUsers": len(rows), "successCount": len(rows), "failedCount": 0, "errors": []}
         return {**told_, "processedAt": stamp(now())}
 
-    async def _change(self, user: UUID, changes: dict[str, Any]) -> None:
+    async def _limits(self, user: Row) -> dict[str, Any]:
+        """Return a user's limits, with the span of the budget in the words in which it was asked for."""
+        found = await self.limits(user["id"])
+        return found | {"budgetDuration": duration(user["budget_duration"], found["budgetDuration"])}
+
+    async def _noted(self, user: Row, asked: dict[str, Any]) -> Row:
+        if "budgetDuration" not in asked:
+            return user
+        statement = "update users set budget_duration = $2 where id = $1 returning *"
+        return there(await self._database.row(statement, user["id"], asked["budgetDuration"]), "User")
+
+    async def _change(self, user: UUID, asked: dict[str, Any]) -> None:
+        await self._at_gateway(user, for_gateway(asked))
+
+    async def _at_gateway(self, user: UUID, changes: dict[str, Any]) -> None:
         await self.at_gateway(user)
         await answer_of(self._gateway.change_user(str(user), **changes), "change this user")
 
 
 def _limits(call: Call) -> dict[str, Any]:
-    """Read limits in LiteLLM's names; null takes one away, and what is left out stays as it is."""
+    """Read limits; null takes one away, and what is left out stays as it is."""
     body = call.fields
     found = body.given(LIMITS)
     body.end()
     if not found:
         raise invalid(f"body must have one of {', '.join(LIMITS)}")
-    return for_gateway(found)
+    return found
 
 
 def _shown(row: Row) -> dict[str, Any]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator
 
+from maas_lab.local.portal.approvals import Approvals
 from maas_lab.local.portal.audit import Audit
 from maas_lab.local.portal.calls import Rule
 from maas_lab.local.portal.catalog import Catalog
@@ -19,11 +21,15 @@ from maas_lab.local.portal.limits import KeyLimits
 from maas_lab.local.portal.login import Login
 from maas_lab.local.portal.models import Models
 from maas_lab.local.portal.people import People
+from maas_lab.local.portal.refusals import Refused
 from maas_lab.local.portal.sessions import Sessions, Vault
 from maas_lab.local.portal.spend import Spend
 from maas_lab.local.portal.subscriptions import Subscriptions
 from maas_lab.local.portal.tables import MIGRATIONS
 from maas_lab.local.portal.usage import Usage
+
+EXPIRY_S = 5.0
+log = logging.getLogger(__name__)
 
 
 class Portal:
@@ -39,22 +45,24 @@ class Portal:
         people, limits = People(database, gateway, spend), KeyLimits(database)
         keys = Keys(database, gateway, spend, people, limits, Vault(chosen.secret))
         self._login, self._models = Login(chosen, database, self.sessions), Models(database, gateway, self._catalog)
-        subscriptions = Subscriptions(database, self._catalog, people, spend, keys.close_model)
+        self._subscriptions = subscriptions = Subscriptions(database, self._catalog, people, spend, keys.close_model)
         answering = (
             *(Health(chosen, database, gateway), self._login, self._catalog, self._models, subscriptions),
-            *(KeyRules(keys, people, spend), limits, people, Usage(database, spend, people), self.audit),
+            *(Approvals(database, subscriptions, people), KeyRules(keys, people, spend, subscriptions)),
+            *(limits, people, Usage(database, spend, people), self.audit),
         )
         self.rules: list[Rule] = [rule for part in answering for rule in part.rules]
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Read the catalog again and again while the block runs, and close every connection at its end."""
-        task = asyncio.create_task(self._keep_in_step())
+        """Do what has to be done again and again while the block runs, and close every connection at its end."""
+        tasks = [asyncio.create_task(task()) for task in (self._keep_in_step, self._end_what_expires)]
         try:
             yield
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             for part in (self._login, self._models, self._gateway, self._database, self._books):
                 await part.close()
 
@@ -62,3 +70,11 @@ class Portal:
         while self.chosen.sync_s:
             await self._catalog.refresh()
             await asyncio.sleep(self.chosen.sync_s)
+
+    async def _end_what_expires(self) -> None:
+        while True:
+            try:
+                await self._subscriptions.end_expired()
+            except Refused as error:  # database or gateway are away
+                log.warning("expired subscriptions could not be ended: %s", error)
+            await asyncio.sleep(EXPIRY_S)

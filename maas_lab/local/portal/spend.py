@@ -42,7 +42,7 @@ select date, api_key, coalesce(user_id, ''), coalesce(nullif(model_group, ''), m
     sum(api_requests)::bigint, sum(successful_requests)::bigint, sum(failed_requests)::bigint,
     sum(prompt_tokens)::bigint, sum(completion_tokens)::bigint, sum(spend)
 from "LiteLLM_DailyUserSpend"
-where date between $1 and $2 and ($3::text[] is null or api_key = any($3))
+where date between $1 and $2 and ($3::text[] is null or api_key = any($3)) and ($4::text is null or user_id = $4)
 group by 1, 2, 3, 4"""
 _HOURS = """
 select date_trunc('hour', "startTime") as hour, coalesce(nullif(model_group, ''), model) as model,
@@ -71,14 +71,18 @@ class Spend:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def days(self, first: date, last: date, tokens: Collection[str] | None = None) -> list[Spent]:
-        """Return what was used from one day to another, of all keys or of some.
+    async def days(
+        self, first: date, last: date, tokens: Collection[str] | None = None, user: str | None = None
+    ) -> list[Spent]:
+        """Return what was used from one day to another: all, or that of some keys, or of a user.
+
+        What was rejected has a key, and not always a user.
 
         Raises:
             Refused: 503.
         """
         only = None if tokens is None else list(tokens)
-        rows = await self._database.rows(_DAYS, first.isoformat(), last.isoformat(), only)
+        rows = await self._database.rows(_DAYS, first.isoformat(), last.isoformat(), only, user)
         return [Spent(*row) for row in rows]
 
     async def hours(self, since: datetime, tokens: Collection[str] | None = None) -> list[dict[str, Any]]:

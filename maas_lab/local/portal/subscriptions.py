@@ -7,31 +7,33 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-import asyncpg
-
 from maas_lab.local.portal import fields
 from maas_lab.local.portal.calls import LOGGED_IN, Answer, Call, Rule, now, page, stamp
 from maas_lab.local.portal.catalog import Catalog
 from maas_lab.local.portal.database import Database, Row
 from maas_lab.local.portal.people import People
-from maas_lab.local.portal.refusals import Refused, not_found, there
+from maas_lab.local.portal.refusals import Refused, invalid, not_found, there
 from maas_lab.local.portal.spend import Spend, Spent
 
 QUOTA_REQUESTS, QUOTA_TOKENS = 10_000, 1_000_000
-PATH, ADMIN_PATH = "/api/v1/subscriptions", "/api/v1/admin/subscriptions"
-READ, WRITE = "subscriptions:read", "subscriptions:write"
+PATH = "/api/v1/subscriptions"
 ACTIVE = "status = 'active' and (expires_at is null or expires_at > now())"
 Ended = Callable[[UUID, str], Awaitable[None]]
+# One row for each user and model: what has ended begins anew in it.
 _INSERT = """
-insert into subscriptions (user_id, model_id, status, quota_requests, quota_tokens, expires_at, metadata)
-values ($1, $2, $3, $4, $5, $6, $7) returning *"""
-_REVIEW = """
-update subscriptions set status = $2, reason = $3, reviewed_by = $4, reviewed_at = now(), updated_at = now()
-where id = $1 and status <> 'cancelled' returning *"""
-_ALL = """
-select subscriptions.*, users.username, models.restricted from subscriptions
-join users on users.id = user_id join models on models.id = model_id
-order by subscriptions.created_at desc, subscriptions.id"""
+insert into subscriptions (user_id, model_id, status, quota_requests, quota_tokens, expires_at, metadata, changed_by)
+values ($1, $2, $3, $4, $5, $6, $7, $8)
+on conflict (user_id, model_id) do update set status = $3, quota_requests = $4, quota_tokens = $5, expires_at = $6,
+    metadata = $7, changed_by = $8, reason = '', changed_at = now(), updated_at = now()
+where subscriptions.status in ('inactive', 'expired')
+    or subscriptions.status = 'active' and subscriptions.expires_at <= now() returning *"""
+_DECIDE = """
+update subscriptions set status = $2, reason = $3, changed_by = $4, changed_at = now(), updated_at = now(),
+    expires_at = case when $2 = 'active' and expires_at <= now() then null else expires_at end
+where id = $1 returning *"""
+_EXPIRE = """
+update subscriptions set status = 'expired', changed_at = now(), updated_at = now()
+where id = $1 and status = 'active' and expires_at <= now()"""
 
 
 async def active_models(database: Database, user: UUID) -> set[str]:
@@ -45,7 +47,7 @@ async def active_models(database: Database, user: UUID) -> set[str]:
 
 
 class Subscriptions:
-    """Keeps subscriptions.
+    """Keeps subscriptions, and answers their users.
 
     Args:
         ended: told of each user and model whose subscription has ended, so that no key opens it any longer.
@@ -66,22 +68,14 @@ class Subscriptions:
             Rule("PATCH", PATH + "/{id}", LOGGED_IN, self.change),
             Rule("POST", PATH + "/{id}/cancel", LOGGED_IN, self.cancel),
             Rule("POST", PATH + "/{id}/request-review", LOGGED_IN, self.ask_again),
-            Rule("GET", ADMIN_PATH, READ, self.list_all),
-            Rule("GET", ADMIN_PATH + "/stats", READ, self.stats),
-            Rule("POST", ADMIN_PATH + "/approve", WRITE, self.approve),
-            Rule("POST", ADMIN_PATH + "/deny", WRITE, self.deny),
-            Rule("POST", ADMIN_PATH + "/{id}/revert", WRITE, self.revert),
-            Rule("DELETE", ADMIN_PATH + "/{id}", WRITE, self.delete),
-            Rule("POST", "/api/v1/admin/users/{id}/subscriptions", WRITE, self.give),
         ]
 
     async def list(self, call: Call) -> dict[str, Any]:
-        """Tell the subscriptions of who asks, and how much of each is used."""
-        query = "select * from subscriptions where user_id = $1 order by created_at desc, id"
-        rows = await self._database.rows(query, call.user)
-        wanted = [row for row in rows if call.query.get("status") in (None, "", row["status"])]
-        told = page(call, wanted)
-        used = await self._used(call.user)
+        """Tell the subscriptions of who asks, and how much of each is used; those given up only if asked for."""
+        query = """select * from subscriptions where user_id = $1 and case when $2 = '' then status <> 'inactive'
+            else status = $2 end order by created_at desc, id"""
+        told = page(call, await self._database.rows(query, call.user, call.query.get("status", "")))
+        used = await self._used(call.user) if told["data"] else []
         return told | {"data": [shown(row, used) for row in told["data"]]}
 
     async def create(self, call: Call) -> Answer:
@@ -99,7 +93,7 @@ class Subscriptions:
         model = await self._catalog.find(name)
         await self._people.at_gateway(call.user)
         status = "pending" if model["restricted"] else "active"
-        return Answer(shown(await self._insert(call.user, name, status, values), []), 201)
+        return Answer(shown(await self._insert(call.user, name, status, *values, call.user), []), 201)
 
     async def get(self, call: Call) -> dict[str, Any]:
         """Tell one of one's own subscriptions."""
@@ -129,140 +123,117 @@ class Subscriptions:
         return shown(changed, await self._used(call.user))
 
     async def cancel(self, call: Call) -> dict[str, Any]:
-        """End one of one's own subscriptions; keys open its model no longer."""
+        """End one of one's own subscriptions; keys open its model no longer. What was denied stays so."""
         row = await self._own(call)
-        if row["status"] == "cancelled":
-            raise Refused(409, "CONFLICT", "This subscription is cancelled already")
-        return shown(await self._end(row["id"], "cancelled", "", call.who.username), [])
+        if row["status"] == "denied":
+            more = "Ask the administrators to review it"
+            raise invalid("Cannot cancel subscription that was denied", "status", "denied", more)
+        if row["status"] in ("inactive", "expired"):
+            raise invalid(f"Cannot cancel subscription that is already {row['status']}", "status", row["status"])
+        return shown(await self.decide(row["id"], "inactive", "", call.user), [])
 
     async def ask_again(self, call: Call) -> dict[str, Any]:
-        """Ask for another look at a denied subscription."""
+        """Ask for another look at a denied subscription; one that waits already goes on waiting."""
         row = await self._own(call)
+        if row["status"] == "pending":
+            return shown(row, [])
         if row["status"] != "denied":
-            raise Refused(
-                409, "CONFLICT", f"Only a denied subscription can be reviewed again, and this is {row['status']}"
-            )
-        statement = (
-            "update subscriptions set status = 'pending', updated_at = now() where id = $1 and status = 'denied'"
-        )
-        return shown(there(await self._database.row(statement + " returning *", row["id"]), "Subscription"), [])
+            more = "Only denied subscriptions can be re-reviewed"
+            raise invalid(f"Cannot request review for {row['status']} subscription", "status", row["status"], more)
+        return shown(await self.decide(row["id"], "pending", "", call.user), [])
 
-    async def list_all(self, call: Call) -> dict[str, Any]:
-        """Tell everybody's subscriptions, or those of one status, user or model."""
-        rows = await self._database.rows(_ALL)
-        wanted = {"status": "status", "modelId": "model_id", "userId": "user_id", "username": "username"}
-        for asked, column in wanted.items():
-            if value := call.query.get(asked):
-                rows = [row for row in rows if str(row[column]) == value]
-        told = page(call, rows)
-        return told | {"data": [_reviewed(row) for row in told["data"]]}
+    async def ensure(self, user: UUID, models: Sequence[str], by: UUID | None) -> dict[str, Any]:
+        """Subscribe a user to models, approved already.
 
-    async def stats(self, call: Call) -> dict[str, Any]:
-        """Tell how many subscriptions there are of each status."""
-        rows = await self._database.rows("select status, count(*) as number from subscriptions group by status")
-        counts = dict.fromkeys(("active", "pending", "denied", "cancelled"), 0)
-        counts |= {row["status"]: row["number"] for row in rows}
-        return counts | {"total": sum(counts.values())}
+        Args:
+            user: whose subscriptions these are.
+            models: names of the catalog.
+            by: who wants it.
 
-    async def approve(self, call: Call) -> dict[str, Any]:
-        """Let users use restricted models."""
-        return await self._review(call, "active")
+        Raises:
+            Refused: 400, there is no such model.
+        """
+        for name in models:
+            await self._must_be_offered(name)
+        await self._people.at_gateway(user)
+        told: dict[str, Any] = {"created": [], "activated": [], "alreadyActive": []}
+        for name in models:
+            await self._ensure(user, name, by, told)
+        return told
 
-    async def deny(self, call: Call) -> dict[str, Any]:
-        """Refuse it, or end it."""
-        return await self._review(call, "denied")
+    async def _ensure(self, user: UUID, model: str, by: UUID | None, told: dict[str, Any]) -> None:
+        query = f"select *, {ACTIVE} as is_active from subscriptions where user_id = $1 and model_id = $2"
+        old = await self._database.row(query, user, model)
+        if old is None:
+            row = await self._insert(user, model, "active", QUOTA_REQUESTS, QUOTA_TOKENS, None, {}, by)
+            told["created"].append({"modelId": model, "subscriptionId": str(row["id"])})
+        elif old["is_active"]:
+            told["alreadyActive"].append(model)
+        else:
+            await self.decide(old["id"], "active", "", by)
+            was = {"modelId": model, "subscriptionId": str(old["id"]), "previousStatus": old["status"]}
+            told["activated"].append(was)
 
-    async def revert(self, call: Call) -> dict[str, Any]:
-        """Make a decision undecided again."""
-        status = call.fields.take("newStatus", fields.choice("pending", "active", "denied"), "pending")
-        row = await self._find(call.path["id"])
-        call.target = str(row["id"])
-        return shown(await self._decide(row["id"], status, "", call.who.username), [])
+    async def decide(self, one: UUID, status: str, reason: str, by: UUID | None) -> Row:
+        """Give a subscription a status; with any other than `active` no key opens its model.
 
-    async def delete(self, call: Call) -> dict[str, Any]:
-        """End a user's subscription."""
-        row = await self._find(call.path["id"])
-        call.target = str(row["id"])
-        await self._end(row["id"], "cancelled", "", call.who.username)
-        return {"message": "Subscription deleted successfully", "deletedAt": stamp(now())}
-
-    async def give(self, call: Call) -> Answer:
-        """Subscribe a user to models, approved already."""
-        user = await self._people.find(call.path["id"])
-        call.target = user["username"]
-        body = call.fields
-        names = body.take("modelIds", fields.some_names, needed=True)
-        body.end()
-        for name in names:
-            await self._catalog.find(name)
-        await self._people.at_gateway(user["id"])
-        made, skipped = [], []
-        for name in names:
-            try:
-                row = await self._insert(user["id"], name, "active", (QUOTA_REQUESTS, QUOTA_TOKENS, None, {}))
-                made.append(shown(row, []))
-            except Refused as error:
-                skipped.append({"modelId": name, "message": error.message})
-        return Answer({"subscriptions": made, "successful": len(made), "failed": len(skipped), "errors": skipped}, 201)
-
-    async def _insert(self, user: UUID, model: str, status: str, values: Sequence[Any]) -> Row:
-        try:
-            return there(await self._database.row(_INSERT, user, model, status, *values), "Subscription")
-        except asyncpg.UniqueViolationError:
-            told = f"Subscription with modelId '{model}' already exists"
-            more = "A subscription for this model already exists. Use the existing subscription or cancel it first"
-            details = {"resource": "Subscription", "field": "modelId", "value": model, "suggestion": more}
-            raise Refused(409, "ALREADY_EXISTS", told, **details) from None
-
-    async def _review(self, call: Call, status: str) -> dict[str, Any]:
-        body = call.fields
-        ids = body.take("subscriptionIds", fields.some_names, needed=True)
-        reason = body.take("reason", fields.text, "")
-        body.end()
-        call.target = ", ".join(ids)
-        failed = []
-        for one in ids:
-            try:
-                await self._decide(fields.identifier("Subscription", one), status, reason, call.who.username)
-            except Refused as error:
-                failed.append({"subscriptionId": one, "error": error.message})
-        return {"successful": len(ids) - len(failed), "failed": len(failed), "errors": failed}
-
-    async def _decide(self, one: UUID, status: str, reason: str, by: str) -> Row:
-        if status == "active":
-            return there(await self._database.row(_REVIEW, one, status, reason, by), "Subscription")
-        return await self._end(one, status, reason, by)
-
-    async def _end(self, one: UUID, status: str, reason: str, by: str) -> Row:
-        """Give a subscription a status with which its model is closed."""
-        row = there(await self._database.row(_REVIEW, one, status, reason, by), "Subscription")
-        await self._ended(row["user_id"], row["model_id"])
+        Raises:
+            Refused: 404.
+        """
+        row = there(await self._database.row(_DECIDE, one, status, reason, by), "Subscription")
+        if status != "active":
+            await self._ended(row["user_id"], row["model_id"])
         return row
+
+    async def delete(self, row: Row) -> None:
+        """Delete a subscription; no key opens its model any longer."""
+        await self._database.row("delete from subscriptions where id = $1", row["id"])
+        await self._ended(row["user_id"], row["model_id"])
+
+    async def find(self, one: str) -> Row:
+        """Return a subscription.
+
+        Raises:
+            Refused: 404.
+        """
+        query = "select * from subscriptions where id = $1"
+        return there(await self._database.row(query, fields.identifier("Subscription", one)), "Subscription")
+
+    async def end_expired(self) -> None:
+        """End subscriptions whose time is over: keys first, so that what fails is tried again."""
+        query = "select id, user_id, model_id from subscriptions where status = 'active' and expires_at <= now()"
+        for row in await self._database.rows(query):
+            await self._ended(row["user_id"], row["model_id"])
+            await self._database.row(_EXPIRE, row["id"])
+
+    async def _insert(self, user: UUID, model: str, *values: Any) -> Row:
+        if row := await self._database.row(_INSERT, user, model, *values):
+            return row
+        told = f"Subscription with modelId '{model}' already exists"
+        more = "A subscription for this model already exists. Use the existing subscription or cancel it first"
+        details = {"resource": "Subscription", "field": "modelId", "value": model, "suggestion": more}
+        raise Refused(409, "ALREADY_EXISTS", told, **details)
+
+    async def _must_be_offered(self, name: str) -> None:
+        try:
+            await self._catalog.find(name)
+        except Refused as error:
+            if error.status != 404:
+                raise
+            raise invalid(f"The following model IDs do not exist: {name[:100]}", "modelIds") from None
 
     async def _own(self, call: Call) -> Row:
         """Return one of one's own; somebody else's is as if it were not there."""
-        row = await self._find(call.path["id"])
+        row = await self.find(call.path["id"])
         if row["user_id"] != call.user:
             raise not_found("Subscription")
         call.target = str(row["id"])
         return row
 
-    async def _find(self, one: str) -> Row:
-        query = "select * from subscriptions where id = $1"
-        return there(await self._database.row(query, fields.identifier("Subscription", one)), "Subscription")
-
     async def _used(self, user: UUID) -> list[Spent]:
-        """Return what a user's keys have used this month."""
-        query = "select key_tokens.token from key_tokens join api_keys on api_keys.id = key_id where user_id = $1"
-        tokens = [row["token"] for row in await self._database.rows(query, user)]
+        """Return what a user has used this month."""
         today = now().date()
-        return await self._spend.days(today.replace(day=1), today, tokens) if tokens else []
-
-
-def _reviewed(row: Row) -> dict[str, Any]:
-    """Return a subscription as administrators see it."""
-    more = {"username": row["username"], "restrictedAccess": row["restricted"], "reviewedBy": row["reviewed_by"]}
-    return shown(row, []) | more | {"reviewedAt": stamp(row["reviewed_at"])}
+        return await self._spend.days(today.replace(day=1), today, user=str(user))
 
 
 def shown(row: Row, used: Sequence[Spent]) -> dict[str, Any]:

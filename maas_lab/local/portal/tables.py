@@ -11,6 +11,7 @@ create table users (
     roles text[] not null,
     is_active boolean not null default true,
     at_gateway boolean not null default false,
+    budget_duration text, -- as it was asked for; the gateway knows `daily` as `1d`
     created_at timestamptz not null default now(),
     last_login_at timestamptz not null default now()
 );
@@ -36,18 +37,18 @@ create table subscriptions (
     id uuid primary key default gen_random_uuid(),
     user_id uuid not null references users,
     model_id text not null references models,
-    status text not null check (status in ('active', 'pending', 'denied', 'cancelled')),
+    status text not null check (status in ('active', 'pending', 'denied', 'expired', 'inactive')),
     quota_requests bigint not null,
     quota_tokens bigint not null,
     expires_at timestamptz,
     reason text not null default '',
-    reviewed_by text not null default '',
-    reviewed_at timestamptz,
+    changed_by uuid references users, -- the status
+    changed_at timestamptz not null default now(),
     metadata jsonb not null default '{}',
     created_at timestamptz not null default now(),
-    updated_at timestamptz not null default now()
+    updated_at timestamptz not null default now(),
+    unique (user_id, model_id)
 );
-create unique index one_subscription on subscriptions (user_id, model_id) where status <> 'cancelled';
 create table api_keys (
     id uuid primary key,
     user_id uuid not null references users,
@@ -58,6 +59,7 @@ create table api_keys (
     secret bytea not null,
     models text[] not null,
     metadata jsonb not null default '{}',
+    budget_duration text,
     blocked_by text not null default '',
     expires_at timestamptz,
     created_at timestamptz not null default now(),
