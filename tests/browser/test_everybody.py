@@ -121,6 +121,14 @@ def test_the_focus_is_to_be_seen_and_the_content_can_be_skipped_to(page, at, tin
     assert outline == "solid"
 
 
+def test_a_login_that_brought_no_session_says_so(page, laptop, axe):
+    page.goto(f"{laptop}auth/callback#error=access_denied")
+    expect(page.get_by_role("heading", name="Not logged in")).to_be_visible()
+    assert axe(page) == []
+    page.get_by_role("link", name="To the portal’s start").click()
+    expect(page.get_by_role("button", name="Log in")).to_be_visible()
+
+
 def test_each_file_is_asked_for_once_and_at_once(page, laptop, tiny):
     asked = Counter()
     page.on("request", lambda one: asked.update([one.url.removeprefix(laptop)]))
