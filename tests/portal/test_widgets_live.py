@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import ssl
 import uuid
 
 import nbformat
@@ -49,7 +48,7 @@ client.chat.completions.create(model=form.model.value, messages=messages, max_to
 @pytest.fixture
 def user(lab, tiny):
     """Log somebody in; nobody keeps a key."""
-    trust = ssl.create_default_context(cafile=lab.home / "kube/ca.crt")
+    trust = lab.trust
     made = []
 
     def log_in(name: str) -> Portal:
@@ -160,7 +159,7 @@ def notebook(lab, tiny, tmp_path):
             "url": lab.url,
             "model": tiny,
             "password": lab.passwords[given["user"]],
-            "trust": str(lab.home / "kube/ca.crt"),
+            "trust": str(lab.authority),
         }
         place.write_text(json.dumps(told | given))
         cells = [nbformat.v4.new_code_cell(cell.strip().replace("{given!r}", repr(str(place)))) for cell in CELLS]
