@@ -125,6 +125,7 @@ def test_refusals_of_a_portal_are_shown(user, tiny, guarded):
     form.portal.unsubscribe(guarded)
 
 
+@pytest.mark.ours("LiteMaaS knows no hours, and no statistics by key")
 def test_the_board_counts_what_was_called(lab, user, tiny):
     alice, auditor = user("alice"), user("dave")
     name = f"counted-{uuid.uuid4().hex[:6]}"
