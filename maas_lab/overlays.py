@@ -72,7 +72,6 @@ def _platform(objects: list[Object]) -> dict[str, str]:
     gateway = next(one for one in objects if one["kind"] == "Deployment" and one["metadata"]["name"] == "litellm")
     pod = gateway["spec"]["template"]["spec"]
     waits = [one["name"] for one in pod.get("initContainers", [])]
-    names = [one["metadata"]["name"] for one in objects if one["kind"] == "Deployment"]
     route = next(one for one in objects if one["kind"] == "Route" and one["metadata"]["name"] == "litellm")
     policies = sum(one["kind"] == "NetworkPolicy" for one in objects)
     return {
@@ -80,7 +79,6 @@ def _platform(objects: list[Object]) -> dict[str, str]:
         "until the database is there": f"an init container waits: {waits[0]}" if waits else "the gateway tries again",
         "the way from outside": "HTTPS, ended at the router" if route["spec"].get("tls") else "HTTP on this machine",
         "who may call whom": f"said by {policies} NetworkPolicies" if policies else "said nowhere",
-        "the portal": ", ".join(name for name in names if name != "litellm") or "not there",
     }
 
 

@@ -4,8 +4,8 @@
 # You are the provider. You turn a folder of files into a running platform, prove that it works, change it while
 # people use it, and repair it when it breaks.
 #
-# **You will do**: complete a manifest, deploy database, gateway and model in a namespace of your own, register the
-# model at a price, replace the gateway under traffic, and repair three faults.
+# **You will do**: complete a manifest, deploy database, gateway, portal and model in a namespace of your own, register
+# the model at a price, replace the gateway under traffic, and repair three faults.
 #
 # **You will learn**: what each part of the platform is for, how to read status, events and logs, why a healthy gateway
 # proves little, and how a change reaches users without a lost call.
@@ -34,19 +34,22 @@ patience: int = 600  # seconds to wait for pods at most; on a cluster, images co
 # flowchart LR
 #   accTitle: What you deploy
 #   accDescr {
-#     The folder infrastructure becomes a database and a gateway with a Route to it. The folder models becomes a model
-#     server. People call the Route; the gateway calls the model server and writes into the database.
+#     The folder infrastructure becomes a database, a gateway and a portal, each of the last two with a Route to it. The
+#     folder models becomes a model server. People get keys at the portal, which asks the gateway for them, and call the
+#     gateway; it calls the model server and writes into the database.
 #   }
 #   subgraph git["folders of manifests"]
 #     infra["infrastructure"]
 #     models["models"]
 #   end
 #   subgraph namespace["your namespace in the cluster"]
+#     page["Route"] --> portal["portal (LiteMaaS)"] --> gateway
 #     route["Route"] --> gateway["gateway (LiteLLM)"]
 #     gateway --> database[("database (PostgreSQL)")]
 #     gateway --> model["model server (InferenceService)"]
 #   end
-#   people["people with keys"] --> route
+#   people["people"] -- "get keys" --> page
+#   people -- "call models" --> route
 #   infra -- apply --> gateway
 #   models -- apply --> model
 # ```
@@ -190,8 +193,8 @@ checks.route(lab, namespace, friendly)
 # %% [markdown]
 # ## Apply the infrastructure
 #
-# Everything at once: the database, the gateway and both Routes. Predict: which pod must wait for which, and what tells
-# it to? A **pod** is what runs in the end: here, one process and what it needs.
+# Everything at once: the database, the gateway, the portal's backend and pages, and the Routes. Predict: which pod must
+# wait for which, and what tells it to? A **pod** is what runs in the end: here, one process and what it needs.
 
 # %%
 lab.cluster.apply([*infrastructure, friendly], namespace)

@@ -5,8 +5,10 @@ import json
 import re
 
 import httpx
+import nbformat
 import pytest
 from ipywidgets import Button, Widget
+from nbconvert import HTMLExporter
 
 import maas_lab
 from maas_lab import errors, widgets
@@ -130,7 +132,7 @@ def test_the_python_snippet_runs_against_the_address_of_the_portal():
 
     text = html.unescape(re.findall(r"<pre[^>]*>(.*?)</pre>", shown._result.value, re.DOTALL)[1])
     compile(text, "snippet", "exec")
-    assert "base_url='http://127.0.0.1:14471/v1'" in text
+    assert 'base_url="http://127.0.0.1:14471/v1"' in text
     assert 'os.environ["MAAS_API_KEY"]' in text
 
 
@@ -344,6 +346,12 @@ def test_the_text_is_the_same_in_every_run_and_says_how_to_do_it_in_code(kind):
         for name in call.split("."):
             place = getattr(place, name)
         assert callable(place)
+
+
+def test_a_page_made_of_a_notebook_without_widgets_shows_the_text():
+    output = nbformat.v4.new_output("display_data", data=widgets.PortalForm(portal({})[0])._repr_mimebundle_())
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("form", outputs=[output])])
+    assert "portal.create_application(" in HTMLExporter().from_notebook_node(book)[0]
 
 
 def test_the_text_does_not_change_with_what_was_done():

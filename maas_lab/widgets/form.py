@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from html import escape
 
 from ipywidgets import HTML, Dropdown, Layout, Text, VBox
@@ -19,10 +20,10 @@ _PYTHON = """# in the same terminal, first: export MAAS_API_KEY
 import os
 from openai import OpenAI
 
-client = OpenAI(base_url={url!r}, api_key=os.environ["MAAS_API_KEY"])
+client = OpenAI(base_url={url}, api_key=os.environ["MAAS_API_KEY"])
 answer = client.chat.completions.create(
-    model={model!r},
-    messages=[{{"role": "user", "content": {prompt!r}}}],
+    model={model},
+    messages=[{{"role": "user", "content": {prompt}}}],
     max_tokens=64,
 )
 print(answer.choices[0].message.content)"""
@@ -211,7 +212,8 @@ def _key(key: ApiKey) -> str:
 def _snippets(gateway: str, application: Application) -> str:
     model = application.models[0]
     curl = Curl(gateway, application.key, _PROMPT, model=model)
-    return _code("curl", str(curl)) + _code("Python", _PYTHON.format(url=gateway, model=model, prompt=_PROMPT))
+    python = {name: json.dumps(told) for name, told in (("url", gateway), ("model", model), ("prompt", _PROMPT))}
+    return _code("curl", str(curl)) + _code("Python", _PYTHON.format(**python))
 
 
 def _code(title: str, text: str) -> str:

@@ -16,7 +16,8 @@ WIDE = {"description_width": "11em"}
 STYLE = """<style>
 .maas-lab { max-width: 60em; padding: 4px 12px 12px; color: var(--jp-ui-font-color1, inherit);
   border: 1px solid var(--jp-border-color2, #bdbdbd); border-radius: 4px; }
-.maas-lab .widget-html-content { flex: 1 1 auto; min-width: 0; line-height: 1.5; overflow-wrap: anywhere; }
+.maas-lab .widget-html-content { flex: 1 1 auto; min-width: 0; overflow-x: auto; line-height: 1.5;
+  overflow-wrap: anywhere; }
 .maas-lab .widget-html { height: auto; min-height: 0; max-width: 100%; }
 .maas-lab h3 { margin: 4px 0 0; font-size: 1.15em; font-weight: 600; }
 .maas-lab h4 { margin: 10px 0 2px; font-size: 1em; font-weight: 600; }

@@ -11,6 +11,7 @@ What a test can ask for:
                 than tests/portal_lab.py's, give the password too.
     fill_in     `fill_in(page, "alice", password)`: only the form, with whatever name and password.
     expected    `with expected(page, "status of 401"):` a trouble of these words is meant to happen inside, and must.
+    at          `at("alice", "usage")`: a view on a laptop, as somebody who has logged in (without the form).
     axe         `axe(page)`: what axe-core finds wrong with the page as it is now; compare it with [].
     lab, tiny, alice, bob, carol ...   from tests/portal_lab.py; `lab.passwords["alice"]`.
 
@@ -38,6 +39,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 
 from maas_lab import settings, wait
+from tests.browser import pages
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 BASE = "/notebook/team/wb"
@@ -159,6 +161,12 @@ def log_in(fill_in: Any, request: pytest.FixtureRequest):
 def laptop(lab: Any) -> str:
     """The portal's first page on a laptop."""
     return lab.pages
+
+
+@pytest.fixture
+def at(page: Page, laptop: str, lab: Any):
+    """Open a view of the portal on a laptop, as somebody who has logged in: `at("alice", "models")`."""
+    return lambda user, view: pages.enter(page, laptop, lab.session(user), view)
 
 
 @pytest.fixture
