@@ -147,7 +147,7 @@ class Usage:
         models: by model, the most used first; at most the portal's top ten.
         users: by user; at most the portal's top ten. In a user's own usage it is them alone.
         days: by day.
-        applications: by application and owner, of at most the portal's top ten keys; None where the portal does not
+        applications: by application and owner, of at most the portal's top 200 keys; None where the portal does not
             tell (LiteMaaS).
         fresh: whether the portal was made to look at today again; otherwise it may be five minutes behind.
         raw: the portal's answer as it came, with its own arithmetic.

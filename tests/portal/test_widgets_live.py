@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import ssl
 import uuid
 
 import nbformat
@@ -49,7 +48,7 @@ client.chat.completions.create(model=form.model.value, messages=messages, max_to
 @pytest.fixture
 def user(lab, tiny):
     """Log somebody in; nobody keeps a key."""
-    trust = ssl.create_default_context(cafile=lab.home / "kube/ca.crt")
+    trust = lab.trust
     made = []
 
     def log_in(name: str) -> Portal:
@@ -93,7 +92,7 @@ def test_from_the_form_to_an_answer_and_on_to_a_dead_key(lab, user, tiny):
     assert lab.ask(old.reveal()).status_code == 401
     assert lab.ask(form.key.reveal()).status_code == 200
     listed.block.click()
-    assert lab.ask(form.key.reveal()).status_code == 401
+    assert lab.ask(form.key.reveal()).status_code in (400, 401, 422)  # LiteMaaS has no other block than an empty budget
     listed.block.click()
     assert lab.ask(form.key.reveal()).status_code == 200
     dead = form.key
@@ -126,6 +125,7 @@ def test_refusals_of_a_portal_are_shown(user, tiny, guarded):
     form.portal.unsubscribe(guarded)
 
 
+@pytest.mark.ours("LiteMaaS knows no hours, and no statistics by key")
 def test_the_board_counts_what_was_called(lab, user, tiny):
     alice, auditor = user("alice"), user("dave")
     name = f"counted-{uuid.uuid4().hex[:6]}"
@@ -160,7 +160,7 @@ def notebook(lab, tiny, tmp_path):
             "url": lab.url,
             "model": tiny,
             "password": lab.passwords[given["user"]],
-            "trust": str(lab.home / "kube/ca.crt"),
+            "trust": str(lab.authority),
         }
         place.write_text(json.dumps(told | given))
         cells = [nbformat.v4.new_code_cell(cell.strip().replace("{given!r}", repr(str(place)))) for cell in CELLS]
