@@ -40,6 +40,8 @@ USERS = {
     "bob": ("Bob, a consumer", "litemaas-users"),
     "carol": ("Carol, an administrator", "litemaas-admins"),
     "dave": ("Dave, an auditor", "litemaas-readonly"),
+    "erin": ("Erin, whom only one test knows", "litemaas-users"),
+    "frank": ("Frank, whom only one test knows", "litemaas-users"),
     **{name: (name, "litemaas-users") for name in CROWD},
 }
 

@@ -29,7 +29,7 @@ def used(lab, alice, make_key, carol, span):
     assert lab.ask(key, "no-such-model").status_code >= 400
 
     def booked():
-        told = carol.post(f"{ADMIN}/by-key", json=span).json()["data"]
+        told = carol.post(f"{ADMIN}/by-key", json={**span, "limit": 200}).json()["data"]
         return sum(row["metrics"]["requests"] for row in told if row["application"] == "billed") >= 3
 
     wait.until(booked, what="booked calls", timeout=30)
@@ -100,7 +100,7 @@ def test_a_cap_stops_a_users_second_key_too(page, at, bob, make_key, lab):
     page.get_by_role("button", name="Set the cap").click()
     expect(pages.said(page)).to_contain_text("The cap of bob is set")
     expect(change).to_be_focused()
-    assert pages.cells(pages.row(page, "bob"))["Cap"] == "$0.0001"
+    assert pages.cells(pages.row(page, "bob"))["Cap"].startswith("$0.0001")
     refused = lab.ask(second)
     assert (refused.status_code, "udget" in refused.text) == (400, True), refused.text
     change.click()

@@ -141,7 +141,7 @@ def test_rotating_blocking_and_revoking_count_at_the_gateway(page, alice, at, ma
 
 
 def test_a_restricted_model_waits_for_approval(page, at, guarded, lab):
-    at("alice", "create")
+    at("erin", "create")
     pages.create(page, "secret things", guarded)
     expect(page.get_by_role("heading", name="Not created yet")).to_be_focused()
     expect(page.get_by_role("main")).to_contain_text("guarded waits for an administrator’s approval")
@@ -149,31 +149,31 @@ def test_a_restricted_model_waits_for_approval(page, at, guarded, lab):
     expect(page.get_by_role("listitem").filter(has_text="guarded")).to_contain_text("Waits for an administrator")
 
     at("carol", "approvals")
-    page.get_by_role("button", name="Deny alice, guarded").click()
+    page.get_by_role("button", name="Deny erin, guarded").click()
     page.get_by_label("Reason").fill("not before Monday")
     page.get_by_role("button", name="Deny", exact=True).click()
-    expect(pages.said(page)).to_contain_text("denied for alice")
-    at("alice", "models")
+    expect(pages.said(page)).to_contain_text("denied for erin")
+    at("erin", "models")
     expect(page.get_by_text("Denied: not before Monday")).to_be_visible()
     page.get_by_role("button", name="Ask again for guarded").click()
     expect(pages.said(page)).to_contain_text("looks at guarded again")
 
     at("carol", "approvals")
-    page.get_by_role("button", name="Approve alice, guarded").click()
+    page.get_by_role("button", name="Approve erin, guarded").click()
     page.get_by_role("button", name="Approve", exact=True).click()
-    expect(pages.said(page)).to_contain_text("guarded is approved for alice.")
-    expect(pages.row(page, "alice")).to_have_count(0)
-    at("alice", "create")
+    expect(pages.said(page)).to_contain_text("guarded is approved for erin.")
+    expect(pages.row(page, "erin")).to_have_count(0)
+    at("erin", "create")
     pages.create(page, "secret things", guarded)
     assert lab.ask(pages.copied(page, "API key"), guarded).status_code == 200
-    at("alice", "applications")
+    at("erin", "applications")
     page.get_by_role("button", name="Revoke secret things").click()
     page.get_by_role("button", name="Revoke for good").click()
     expect(pages.said(page)).to_contain_text("is revoked")
 
 
 def test_usage_is_what_the_portal_counts(page, at, tiny, make_key, lab):
-    with lab.as_("learner02") as learner:  # who makes no other calls, so that none is booked meanwhile
+    with lab.as_("frank") as learner:
         assert learner.post("/api/v1/subscriptions", json={"modelId": tiny}).status_code == 201
         key = make_key(learner)["key"]
         assert [lab.ask(key).status_code for _ in range(3)] == [200] * 3
@@ -186,7 +186,7 @@ def test_usage_is_what_the_portal_counts(page, at, tiny, make_key, lab):
         spend = pytest.approx(sum(row["cost"] for row in hours))
         wait.until(lambda: told("budget")["currentSpend"] == spend, what="the user's spend", timeout=30)
         budget = told("budget")
-    at("learner02", "usage")
+    at("frank", "usage")
     recent, cap = pages.tiles(page, "The last 24 hours"), pages.tiles(page, "Your cap")
     hits = sum(row["requests"] + row["rejected"] for row in hours)
     assert pages.number(recent["Requests (hits)"]) == hits

@@ -61,7 +61,7 @@ function form(known, mine, most, chosen, run) {
     "form",
     { class: "form" },
     h("p", {}, WHAT),
-    field("Name", { name: "name", required: true, maxlength: 100, placeholder: "My GenAI App" }),
+    field("Name", { name: "name", required: true, maxlength: 255, placeholder: "My GenAI App" }),
     checkboxes("Models that it calls", "models", known.map(choice)),
     h(
       "fieldset",
