@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
-from maas_lab.errors import PortalError
+from maas_lab.errors import PortalError, UsageError
 from maas_lab.keys import ApiKey
 from maas_lab.portal_keys import key_table, limit_body
 from maas_lab.portal_rest import PortalRest
@@ -58,16 +58,16 @@ class Admin:
         Args:
             user: a row of `users()`, a name or an id.
             limits: `max_budget` (dollars), `budget_duration` (e.g. `monthly`), `rpm_limit`, `tpm_limit`. What is left
-                out stays, None takes a limit away.
+                out stays.
 
         Returns:
             The account. Its `max_budget` is what was asked for: the portal shows two decimals, the gateway keeps all.
 
         Raises:
-            UsageError: there is no such limit.
+            UsageError: there is no such limit, or it is None: a user's limit can be changed, but not taken away.
         """
-        found = user_id(self._rest, user)
-        self._rest.write("PATCH", f"/admin/users/{found}/budget-limits", json=limit_body(limits))
+        found, body = user_id(self._rest, user), _kept(limits)
+        self._rest.write("PATCH", f"/admin/users/{found}/budget-limits", json=body)
         account = self.account(found)
         return replace(account, max_budget=number(limits.get("max_budget", account.max_budget)))
 
@@ -77,7 +77,7 @@ class Admin:
         Raises:
             PortalError: it failed for some of them.
         """
-        done = self._rest.write("POST", "/admin/users/bulk-update-limits", json=limit_body(limits))
+        done = self._rest.write("POST", "/admin/users/bulk-update-limits", json=_kept(limits))
         if done["failedCount"]:
             why = "\n".join(plain(one if isinstance(one, str) else one.get("error")) for one in done["errors"])
             what = f"{done['failedCount']} of {done['totalUsers']} users have their old limits"
@@ -205,6 +205,19 @@ class Admin:
         if done["failed"]:
             why = "\n".join(plain(one.get("error")) for one in done["errors"])
             raise PortalError(f"{done['failed']} subscriptions are as they were", why, "portal.admin.requests()")
+
+
+def _kept(limits: dict[str, Any]) -> dict[str, Any]:
+    """Return limits of users under the portal's names.
+
+    Raises:
+        UsageError: there is no such limit, or one should go.
+    """
+    body = limit_body(limits)
+    if lost := next((name for name, value in limits.items() if value is None), None):
+        why = "the gateway overlooks the wish to end it"
+        raise UsageError(f"a user's `{lost}` can be changed, not taken away", why, "set a large one, e.g. 1_000_000")
+    return body
 
 
 def _rules(told: dict[str, Any]) -> KeyRules:

@@ -822,7 +822,8 @@ def test_a_cap_is_what_was_asked_for_though_the_portal_shows_two_decimals():
     assert recorded.asked("PATCH") == [shown["request"]["body"]]
     assert (shown["response"]["maxBudget"], account.max_budget) == (0, 0.00001)
     assert account.tpm_limit == 100_000
-    assert lab.admin.cap_user("alice", max_budget=None).max_budget is None
+    with pytest.raises(UsageError, match="`max_budget` can be changed, not taken away"):
+        lab.admin.cap_user("alice", max_budget=None)
     with pytest.raises(UsageError, match="no limit `money`"):
         lab.admin.cap_user("alice", money=3)
 

@@ -311,15 +311,17 @@ def test_a_second_key_does_not_beat_a_users_cap(lab, bob, carol, make_key):
 
 
 @pytest.mark.ours("LiteMaaS shows two decimals of a cap")
-def test_a_cap_is_shown_as_it_is(bob, carol):
+def test_a_cap_is_shown_as_it_is(bob, carol, refusal):
     path = f"/api/v1/admin/users/{bob.get('/api/v1/auth/me').json()['id']}"
     try:
         for span in ("daily", "1d"):
             body = {"maxBudget": 0.00001, "budgetDuration": span}
             for told in (carol.patch(f"{path}/budget-limits", json=body).json(), carol.get(path).json()):
                 assert (told["maxBudget"], told["budgetDuration"]) == (0.00001, span)
+        never = carol.patch(f"{path}/budget-limits", json={"maxBudget": None})
+        assert "can be changed, not taken away" in refusal(never, 400)
     finally:
-        carol.patch(f"{path}/budget-limits", json={"maxBudget": 100, "budgetDuration": None})
+        carol.patch(f"{path}/budget-limits", json={"maxBudget": 100})
 
 
 def test_key_limits_are_enforced(lab, alice, make_key):

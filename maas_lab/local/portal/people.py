@@ -150,10 +150,13 @@ class People:
 
 
 def _limits(call: Call) -> dict[str, Any]:
-    """Read limits; null takes one away, and what is left out stays as it is."""
+    """Read limits; what is left out stays as it is."""
     body = call.fields
     found = body.given(LIMITS)
     body.end()
+    if lost := next((name for name, value in found.items() if value is None), None):
+        # The gateway answers 200 to null and keeps what it has.
+        raise invalid(f"A user's {lost} can be changed, not taken away; set a large one", lost)
     if not found:
         raise invalid(f"body must have one of {', '.join(LIMITS)}")
     return found
