@@ -841,3 +841,11 @@ def test_an_inference_service_tells_an_address_that_answers_here(network):
     )
     network.pod("p", labels={"app": "isvc.granite-predictor"})
     assert network.to("service", "o1", "granite-predictor", "8080") == ["p:8080"]
+
+
+def test_what_is_forwarded_never_waits_for_more():
+    """Nagle's algorithm holds back a second small write until the first is acknowledged, and that takes 40 ms."""
+    with contextlib.closing(forwarder._bound(0)) as server:
+        server.listen()
+        with socket.create_connection(server.getsockname()), contextlib.closing(server.accept()[0]) as accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

@@ -75,6 +75,7 @@ class Api(NamedTuple):
         """
         authority, certificate, key = certificates.ensure(self.home / "kube")
         listener = socket.create_server((LOOPBACK, port))
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as asyncio does for sockets of its own
         address = f"https://{LOOPBACK}:{listener.getsockname()[1]}"
         token = _secrets(self.home / "kube" / "secrets.json")["token"]
         write_private(self.home / "kubeconfig", kubeconfig(address, authority.read_bytes(), token))
