@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from maas_lab.connection import Connection, secret_values
-from maas_lab.errors import NotFound
+from maas_lab.errors import NotFound, UsageError
 from maas_lab.kinds import Ref
 from maas_lab.objects import KubeObject
 
@@ -50,7 +50,13 @@ class Api:
         return resource.path(name=name, namespace=namespace) + (f"/{part}" if part else "")
 
     def get(self, ref: Ref) -> KubeObject:
-        """Return an object."""
+        """Return an object.
+
+        Raises:
+            UsageError: its name is empty; a cluster would answer with all objects of the kind.
+        """
+        if not ref.name:
+            raise UsageError(f"this names no {ref.kind.name}", "its name is empty", "cluster.list(...) has them all")
         sent = self.connection.call("GET", self.path(ref), subject=str(ref)).json()
         return KubeObject.of(sent, *ref.kind)
 

@@ -9,7 +9,6 @@ from maas_lab import settings
 from maas_lab.cluster import Cluster
 from maas_lab.errors import LoginFailed, NotAllowed, NotFound
 from maas_lab.gateway import Gateway
-from maas_lab.keys import ApiKey
 from maas_lab.portal import Portal
 from maas_lab.settings import FACTS
 
@@ -92,11 +91,12 @@ class Platform:
 
     def _password(self, user: str) -> str | None:
         """Return a lab user's password, None where the provider keeps none for this lab."""
+        if "portal-users-secret" not in self.facts:
+            return None
         try:
-            found: ApiKey = self.cluster.secret(self.facts.get("portal-users-secret", ""), user, self.namespace)
+            return self.cluster.secret(self.facts["portal-users-secret"], user, self.namespace).reveal()
         except (NotFound, NotAllowed):
             return None
-        return found.reveal()
 
     def _trusted(self) -> ssl.SSLContext:
         """Return whom to trust: this machine's authorities, and the cluster, which signs for its own login."""

@@ -31,6 +31,7 @@ import httpx
 import pytest
 
 from maas_lab.local.runtime import Runtime
+from maas_lab.portal import Portal
 from tests.made_up import MASTER_KEY, MODEL_KEY, PASSWORD
 from tests.portal_stack import ADMIN_KEY, JWT_SECRET, GivenLab, Lab, OwnLab, given, own_lab
 
@@ -145,6 +146,22 @@ def dave(lab: Lab) -> Iterator[httpx.Client]:
     """The auditor."""
     with lab.as_("dave") as http:
         yield http
+
+
+@pytest.fixture
+def user(lab: Lab):
+    """Log somebody in with their password, by the portal's client; nobody keeps a key."""
+    made: list[Portal] = []
+
+    def log_in(name: str, password: str | None = None) -> Portal:
+        made.append(Portal.login(lab.url, name, password or lab.passwords[name], verify=lab.trust, timeout=60))
+        return made[-1]
+
+    yield log_in
+    for one in made:
+        for key in one.keys():  # noqa: SIM118
+            one.delete_key(key)
+        one.close()
 
 
 @pytest.fixture

@@ -746,6 +746,11 @@ def test_names_with_odd_letters_stay_one_part_of_the_path(plane, cluster):
         assert plane.asked[-1][2] == {}
 
 
+def test_an_empty_name_is_no_object(cluster):
+    with pytest.raises(UsageError, match="this names no Secret"):
+        cluster.secret("", "key")
+
+
 def test_kinds_go_by_all_their_names():
     for name in ("Deployment", "deployments", "deploy", "DEPLOY"):
         assert kind(name) == ("Deployment", "apps/v1")

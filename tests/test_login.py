@@ -70,6 +70,15 @@ def test_without_lab_users_a_token_of_the_environment_is_taken(lab, monkeypatch)
         assert portal.me.name == "alice"
 
 
+def test_a_platform_without_lab_users_says_what_to_do(stack):
+    """As on OpenShift, unless the provider has made a Secret with users."""
+    platform = Platform(stack.platform.cluster, NAMESPACE)
+    del platform.facts["portal-users-secret"]
+    with pytest.raises(LoginFailed, match="cannot log in as consumer") as caught:
+        platform.login("consumer")
+    assert "MAAS_LAB_TOKEN_CONSUMER" in caught.value.hint
+
+
 def test_a_platform_without_a_portal_says_so(stack):
     platform = Platform(stack.platform.cluster, NAMESPACE)
     del platform.facts["portal-route"]

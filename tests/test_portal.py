@@ -28,11 +28,12 @@ from maas_lab.errors import (
 from maas_lab.keys import ApiKey
 from maas_lab.portal import Portal
 from maas_lab.portal_refusals import portal_refusal
+from tests.made_up import key as made_up_key
 
 CAPTURES = Path(__file__).parent / "captures" / "litemaas"
 URL = "http://portal.test"
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJ1c2VySWQiOiIxIn0.c2lnbmF0dXJl"
-SECRET = "sk-LGEc-not-a-real-key-Zjbg"  # it begins as the recorded one does
+SECRET = f"{made_up_key('portal', begins='sk-LGEc-')}-Zjbg"  # it begins and ends as the recorded one does
 GRANITE = "granite-3.1-8b-instruct"
 LAB_KEY = "c11723ca-524f-46d7-b513-451792add3b9"
 DAY = date(2026, 11, 22)
@@ -384,7 +385,7 @@ def test_two_keys_of_one_name_must_be_told_apart():
 
 
 def test_a_key_can_be_shown_again_and_rotated():
-    fresh = {"id": LAB_KEY, "key": "sk-not-a-real-rotated-key", "rotatedAt": "2026-11-23T15:00:00.000Z"}
+    fresh = {"id": LAB_KEY, "key": made_up_key("rotated"), "rotatedAt": "2026-11-23T15:00:00.000Z"}
     lab, recorded = portal(
         {
             "GET /api-keys": "GET_api_keys",

@@ -30,22 +30,6 @@ WEEK = TODAY - timedelta(days=6)
 
 
 @pytest.fixture
-def user(lab):
-    """Log somebody in with their password; nobody keeps a key."""
-    made = []
-
-    def log_in(name: str, password: str | None = None) -> Portal:
-        made.append(Portal.login(lab.url, name, password or lab.passwords[name], verify=lab.trust, timeout=60))
-        return made[-1]
-
-    yield log_in
-    for one in made:
-        for key in one.keys():  # noqa: SIM118
-            one.delete_key(key)
-        one.close()
-
-
-@pytest.fixture
 def call(lab, tiny):
     """Call the model with a key; refusals are the lab's typed ones."""
 

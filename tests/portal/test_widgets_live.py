@@ -11,7 +11,6 @@ from ipywidgets import Widget
 from nbclient import NotebookClient
 
 from maas_lab import errors, wait, widgets
-from maas_lab.portal import Portal
 
 CELLS = [
     """
@@ -45,21 +44,9 @@ client.chat.completions.create(model=form.model.value, messages=messages, max_to
 ]
 
 
-@pytest.fixture
-def user(lab, tiny):
-    """Log somebody in; nobody keeps a key."""
-    trust = lab.trust
-    made = []
-
-    def log_in(name: str) -> Portal:
-        made.append(Portal.login(lab.url, name, lab.passwords[name], verify=trust, timeout=60))
-        return made[-1]
-
-    yield log_in
-    for one in made:
-        for key in one.keys():  # noqa: SIM118
-            one.delete_key(key)
-        one.close()
+@pytest.fixture(autouse=True)
+def no_widgets_left():
+    yield
     Widget.close_all()
 
 
