@@ -76,8 +76,7 @@ print("an administrator has to approve: ", offered.restricted)
 # %% [markdown]
 # ## Create your application
 #
-# Two lines, and what took weeks with a GPU takes a second. (The first one removes what an earlier run of this lesson
-# has left.)
+# One call, and nobody has to be asked. (The first line removes what an earlier run of this lesson has left.)
 #
 # LiteMaaS has no object called application. What you get is made of two things that it has: a **subscription**, your
 # right to use a model, and an **API key** that carries the application's name. A key is a secret that says who
@@ -263,8 +262,9 @@ print(f"tokens read: {measured.prompt_tokens} measured, {guessed.prompt_tokens} 
 
 # %% [markdown]
 # Without `include_usage` the gateway **guesses**: it counts with a tokenizer of its own, which is not the model's.
-# Somebody pays too much or too little, and no client can prove it. Other gateways book nothing, and then a token limit
-# never stops anybody.
+# Somebody pays too much or too little, and no client can prove it. A gateway that counts nothing in such a stream is
+# worse: its token limit never stops anybody. (Red Hat's Models-as-a-Service is one, unless the model server is started
+# with `--enable-force-include-usage`: pull request 1473 of that project, read 2026-11-23.)
 #
 # Close it where you can: ask for `include_usage` in every stream, as you did in the first one, whose tokens were booked
 # as they were told. `ask` and `ask_many` stream nothing, so their usage is always the server's own.
