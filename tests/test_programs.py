@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import os
 import re
 import signal
@@ -426,6 +428,24 @@ def test_the_gateway_ends_with_its_query_engine(pods, database):
     assert "the query engine ended by itself (-9)" in pod.log.read_text()
     pod.start().until_answers("/health/liveness")
     assert ask(pod, "GET", "/health/readiness").json()["db"] == "connected"
+
+
+def test_a_gateway_that_ends_says_so_before_it_closes_a_connection(pods, database):
+    """A client that calls again on a connection just when the other end closes it, gets no answer."""
+    pod = pods["litellm"](GATEWAY | {"DATABASE_URL": address(database)}).start().until_answers("/health/liveness")
+    with contextlib.closing(http.client.HTTPConnection(pod.url.removeprefix("http://"), timeout=10)) as connection:
+
+        def call() -> http.client.HTTPResponse:
+            connection.request("GET", "/health/liveness")
+            answer = connection.getresponse()
+            answer.read()
+            return answer
+
+        assert call().getheader("connection") is None
+        pod.process.terminate()
+        told = wait.until(lambda: call().getheader("connection"), what="the last answer", timeout=5, every=0.02)
+    assert told == "close"
+    assert pod.process.wait(timeout=20) in (0, -15)
 
 
 def test_calls_are_booked_although_the_gateway_ends(pods, database, runtime):

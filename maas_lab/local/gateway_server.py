@@ -1,26 +1,57 @@
 """Run the LiteLLM proxy: python gateway_server.py --host ... --port ...
 
-Runs in the runtime environment. The proxy is LiteLLM's own, with three additions. LiteLLM writes spend rows every few
+Runs in the runtime environment. The proxy is LiteLLM's own, with four additions. LiteLLM writes spend rows every few
 seconds and drops those still in memory when it ends; here they are written before it ends, so that a stop loses no
 call that somebody pays for. And LiteLLM does not notice that its query engine has died, after which no call can be
-served; here it ends then, so that it is started anew. And it counts requests and tokens in a memory of 200 places,
-which fifty users fill; here there is room for a whole cohort.
+served; here it ends then, so that it is started anew. It counts requests and tokens in a memory of 200 places,
+which fifty users fill; here there is room for a whole cohort. And at its end it closes connections between two calls,
+which loses the second where a client was about to send it; here clients are told first, as a cluster's router does.
 """
 
+import asyncio
 import os
 import sys
 import threading
 from typing import Any
 
+import uvicorn
 from litellm import run_server
 from litellm.proxy import proxy_server
 from litellm.proxy.utils import update_spend
 from prisma.engine._query import BaseQueryEngine
 
-shut_down = proxy_server.proxy_shutdown_event
+shut_down, close = proxy_server.proxy_shutdown_event, uvicorn.Server.shutdown
 PLACES = 20_000
+FAREWELL_S = 1.0  # in which clients that call all the time hear that their connection ends
 spawn, kill = BaseQueryEngine._spawn_process, BaseQueryEngine._kill_process
 dismissed: set[int] = set()  # engines that LiteLLM itself ends, by process id
+
+
+class Farewell:
+    """Tells clients that this answer is the last one on its connection, once the process is about to end."""
+
+    is_due = False
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer a request."""
+
+        async def told(message: Any) -> None:
+            if self.is_due and message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
+            await send(message)
+
+        await self._app(scope, receive, told)
+
+
+async def take_leave(server: uvicorn.Server, sockets: Any = None) -> None:
+    """Answer a little longer, and tell clients to go; then do what the server does at its end."""
+    Farewell.is_due = True
+    if server.server_state.connections:
+        await asyncio.sleep(FAREWELL_S)
+    await close(server, sockets)
 
 
 async def write_spend_and_shut_down() -> None:
@@ -64,6 +95,8 @@ def remember_more() -> None:
 
 if __name__ == "__main__":
     remember_more()
+    proxy_server.app.add_middleware(Farewell)
+    uvicorn.Server.shutdown = take_leave
     proxy_server.proxy_shutdown_event = write_spend_and_shut_down
     BaseQueryEngine._spawn_process = spawn_and_watch
     BaseQueryEngine._kill_process = dismiss
