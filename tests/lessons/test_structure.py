@@ -326,3 +326,11 @@ def test_a_link_that_leads_nowhere_and_a_raw_key_are_found(lesson, tmp_path):
     assert links(lesson, tmp_path) == []
     assert RAW_KEY.search(json.dumps({"key": "sk-" + "a1_-" * 4}))
     assert not RAW_KEY.search("task-management-of-many-people sk-…ab12")
+
+
+def test_the_stored_rollout_lost_no_call():
+    """A rebuild stores whatever was measured, and from then on every better run would count as wrong."""
+    cells = nbformat.read(ROOT / "solutions" / "02_provider.ipynb", 4).cells
+    told = [output.text for cell in cells for output in cell.get("outputs", ()) if "calls that failed:" in str(output)]
+    assert len(told) == 1
+    assert told[0].endswith("calls that failed: 0\n")
