@@ -1,60 +1,18 @@
-"""Tables to figures, without a network; titles state the finding, figures describe themselves in words."""
+"""Calls as they were made: by how they ended, and while pods came and went."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
+from maas_lab.plots.figure import LOOKS, STYLE, DescribedFigure
 from maas_lab.refusals import OUTCOMES
 
-STYLE = Path(__file__).with_name("lab.mplstyle")
-
-# Okabe and Ito's colours, and a marker each, so that the colour never stands alone.
-_LOOKS = {
-    "answered": ("#0072B2", "o"),
-    "rate limited": ("#E69F00", "X"),
-    "budget exceeded": ("#D55E00", "s"),
-    "refused": ("#CC79A7", "D"),
-    "failed": ("#000000", "^"),
-    "unreachable": ("#777777", "v"),
-}
-
-# What a pod does; a pattern each, for the same reason.
+# What a pod does; a pattern each, so that the colour never stands alone.
 _STATES = {"starting": ("#56B4E9", "///"), "serving": ("#0072B2", ""), "leaving": ("#E69F00", "...")}
-
-
-class DescribedFigure(Figure):
-    """A figure that says in words what it shows, for those who cannot see it.
-
-    Attributes:
-        description: the words. They go into saved PNG files, and into notebooks as alternative text.
-    """
-
-    description = ""
-
-    def savefig(self, fname: Any, **options: Any) -> None:
-        """Save the figure, as matplotlib does; a PNG file holds the description too."""
-        kind = options.get("format") or Path(str(fname)).suffix.lstrip(".") or "png"
-        if kind == "png":
-            options["metadata"] = {"Description": self.description, **(options.get("metadata") or {})}
-        super().savefig(fname, **options)
-
-    def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, str], dict[str, Mapping[str, str]]]:
-        # No data, because the PNG comes from elsewhere; nbconvert reads its alternative text from here.
-        return {}, {"image/png": {"alt": self.description}}
-
-    def _repr_png_(self) -> bytes:
-        # With matplotlib 3.8 IPython learns to draw figures only after the cell that made the first one.
-        with io.BytesIO() as png:
-            self.savefig(png, format="png", bbox_inches="tight")
-            return png.getvalue()
 
 
 def calls_by_outcome(frame: pd.DataFrame) -> DescribedFigure:
@@ -67,11 +25,11 @@ def calls_by_outcome(frame: pd.DataFrame) -> DescribedFigure:
     Returns:
         A figure whose title says how many calls were answered; `description` says the same and more in words.
     """
-    counts = _counts(frame)
+    counts = counts_of(frame)
     with plt.style.context(STYLE):
         figure, axes = plt.subplots(layout="constrained", FigureClass=DescribedFigure)
         _lanes(axes, frame.sort_values("started_s"), counts)
-        axes.set_title(_finding(counts))
+        axes.set_title(finding(counts))
         axes.set_xlabel("seconds since the first call")
         axes.set_ylabel("calls, one bar each")
     figure.description = _words(frame, counts)
@@ -90,7 +48,7 @@ def rollout(calls: pd.DataFrame, pods: pd.DataFrame) -> DescribedFigure:
     Returns:
         A figure whose title says how many calls were answered while pods were replaced.
     """
-    counts = _counts(calls)
+    counts = counts_of(calls)
     names = list(pods.groupby("pod")["from_s"].min().sort_values(kind="stable").index)
     with plt.style.context(STYLE):
         figure, (upper, lower) = plt.subplots(
@@ -99,23 +57,24 @@ def rollout(calls: pd.DataFrame, pods: pd.DataFrame) -> DescribedFigure:
         _dots(upper, calls, counts)
         labels = ["the old pod", "the new pod"] if len(names) == 2 else [f"pod {n + 1}" for n in range(len(names))]
         _lives(lower, pods, names, labels)
-        upper.set_title(f"{_finding(counts)} while the pod was replaced")
+        upper.set_title(f"{finding(counts)} while the pod was replaced")
         upper.set_ylabel("seconds per call")
         lower.set_xlabel("seconds since the first call")
-    figure.description = f"{_finding(counts)}. Above, one point per call: when it began, and how long it took. Below, "
+    figure.description = f"{finding(counts)}. Above, one point per call: when it began, and how long it took. Below, "
     figure.description += f"what the pods did: {_told(pods, names, labels)}."
     plt.close(figure)
     return figure
 
 
-def _counts(frame: pd.DataFrame) -> dict[str, int]:
+def counts_of(frame: pd.DataFrame) -> dict[str, int]:
+    """Return how many calls ended in which way, in the order of `refusals.OUTCOMES`."""
     counts = {outcome: int((frame["outcome"] == outcome).sum()) for outcome in OUTCOMES}
     return {outcome: count for outcome, count in counts.items() if count}
 
 
 def _dots(axes: Axes, calls: pd.DataFrame, counts: Mapping[str, int]) -> None:
     for outcome in counts:
-        these, (colour, marker) = calls[calls["outcome"] == outcome], _LOOKS[outcome]
+        these, (colour, marker, _) = calls[calls["outcome"] == outcome], LOOKS[outcome]
         points = these["started_s"].astype(float), these["seconds"].astype(float)
         axes.scatter(*points, s=28, color=colour, marker=marker, edgecolors="white", linewidths=0.5, label=outcome)
     axes.set_ylim(bottom=0)
@@ -169,7 +128,7 @@ def _lanes(axes: Axes, frame: pd.DataFrame, counts: Mapping[str, int]) -> None:
 
 
 def _bars(axes: Axes, calls: pd.DataFrame, rows: list[float], height: float, outcome: str) -> None:
-    colour, marker = _LOOKS[outcome]
+    colour, marker, _ = LOOKS[outcome]
     begin, length = calls["started_s"].astype(float), calls["seconds"].astype(float)
     axes.barh(rows, length, height=height, left=begin, color=colour, label=outcome)
     # A refusal takes milliseconds: the marker is what one sees of it.
@@ -177,14 +136,15 @@ def _bars(axes: Axes, calls: pd.DataFrame, rows: list[float], height: float, out
     axes.scatter(begin, rows, s=40, clip_on=False, zorder=3, **look)
 
 
-def _finding(counts: Mapping[str, int]) -> str:
+def finding(counts: Mapping[str, int]) -> str:
+    """Say how many calls were answered, and what became of the others."""
     total, answered = sum(counts.values()), counts.get("answered", 0)
     if not total:
         return "No calls were made"
     if answered == total:
-        return "The call was answered" if total == 1 else f"All {total} calls were answered"
-    others = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if outcome != "answered")
-    return f"{answered} of {total} calls answered, {others}"
+        return "The call was answered" if total == 1 else f"All {total:,} calls were answered"
+    others = ", ".join(f"{count:,} {outcome}" for outcome, count in counts.items() if outcome != "answered")
+    return f"{answered:,} of {total:,} calls answered, {others}"
 
 
 def _words(frame: pd.DataFrame, counts: Mapping[str, int]) -> str:
@@ -192,4 +152,4 @@ def _words(frame: pd.DataFrame, counts: Mapping[str, int]) -> str:
         return "An empty chart: no calls were made."
     end = float((frame["started_s"] + frame["seconds"]).max())
     lanes = ", ".join(f"{outcome} {count}" for outcome, count in counts.items())
-    return f"{_finding(counts)}. Bars over {end:.1f} seconds, one per call, by outcome: {lanes}."
+    return f"{finding(counts)}. Bars over {end:.1f} seconds, one per call, by outcome: {lanes}."

@@ -1,0 +1,192 @@
+"""What all figures share: a figure that describes itself, looks that do not need colours, and how names are written."""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import matplotlib.pyplot as plt
+from matplotlib import font_manager
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+STYLE = Path(__file__).parents[1] / "lab.mplstyle"
+TITLE = 8.5  # pixels of a bold letter of the title, on average; measured
+LETTER = 6.4  # and of a letter of the labels on the left
+NAME = 28  # characters of a name that leave room for the chart
+WHITE = "white"  # between the parts of a chart, and of its patterns
+
+# Okabe and Ito's colours, and a marker and a pattern each, so that the colour never stands alone.
+LOOKS = {
+    "answered": ("#0072B2", "o", ""),
+    "rate limited": ("#E69F00", "X", "///"),
+    "budget exceeded": ("#D55E00", "s", "xxx"),
+    "refused": ("#CC79A7", "D", "..."),
+    "failed": ("#000000", "^", "\\\\\\"),
+    "unreachable": ("#777777", "v", "---"),
+}
+
+
+class Look(NamedTuple):
+    """How a category of a chart looks."""
+
+    color: str
+    hatch: str
+
+
+# Black is kept for what is not a category; the last look is that of all others together.
+CATEGORIES = (
+    Look("#0072B2", ""),
+    Look("#E69F00", "///"),
+    Look("#009E73", "..."),
+    Look("#56B4E9", "\\\\\\"),
+    Look("#CC79A7", "++"),
+    Look("#F0E442", "oo"),
+    Look("#8A5A00", "--"),
+)
+OTHERS = Look("#777777", "xx")
+REJECTED = Look("#D55E00", "xxx")
+
+
+class DescribedFigure(Figure):
+    """A figure that says in words what it shows, for those who cannot see it.
+
+    Attributes:
+        description: the words. They go into saved PNG files, and into notebooks as alternative text.
+    """
+
+    description = ""
+
+    def savefig(self, fname: Any, **options: Any) -> None:
+        """Save the figure, as matplotlib does; a PNG file holds the description too."""
+        kind = options.get("format") or Path(str(fname)).suffix.lstrip(".") or "png"
+        if kind == "png":
+            options["metadata"] = {"Description": self.description, **(options.get("metadata") or {})}
+        super().savefig(fname, **options)
+
+    def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, str], dict[str, Mapping[str, str]]]:
+        # No data, because the PNG comes from elsewhere; nbconvert reads its alternative text from here.
+        return {}, {"image/png": {"alt": self.description}}
+
+    def _repr_png_(self) -> bytes:
+        # With matplotlib 3.8 IPython learns to draw figures only after the cell that made the first one.
+        with io.BytesIO() as png:
+            self.savefig(png, format="png", bbox_inches="tight")
+            return png.getvalue()
+
+
+@contextmanager
+def drawing(
+    title: str, description: str, rows: int = 1, **options: Any
+) -> Iterator[tuple[DescribedFigure, list[Axes]]]:
+    """Make a figure in the lab's style, with the title above its uppermost chart; closed when the block has ended.
+
+    Args:
+        title: the finding.
+        description: the same and more in words.
+        rows: how many charts, one above the other.
+        options: as `plt.subplots` takes them.
+    """
+    with plt.style.context(STYLE):
+        made = {"layout": "constrained", "squeeze": False, "FigureClass": DescribedFigure}
+        figure, grid = plt.subplots(rows, **made, **options)
+        charts = list(grid[:, 0])
+        try:
+            yield figure, charts
+            _entitle(charts, title)
+            figure.description = description
+        finally:
+            plt.close(figure)
+
+
+def _entitle(charts: Sequence[Axes], title: str) -> None:
+    """Put the finding above the uppermost chart, on as many lines as it needs beside the labels on the left."""
+    labels = [label.get_text() for chart in charts for label in chart.get_yticklabels()]
+    left = 50 + LETTER * max(map(len, labels), default=0)
+    width = charts[0].figure.get_figwidth() * charts[0].figure.dpi
+    charts[0].set_title(textwrap.fill(shown(title, 300), max(30, int((width - left) / TITLE))))
+
+
+def shown(name: object, most: int = NAME) -> str:
+    """Return a name as a chart can show it: on one line, not too long, and of characters that the font has."""
+    known, text = _characters(), flat(name)
+    text = "".join(one if ord(one) in known else "\N{REPLACEMENT CHARACTER}" for one in text) or "(empty)"
+    # A legend leaves out what begins with an underscore.
+    text = f"\N{NO-BREAK SPACE}{text}" if text.startswith("_") else text
+    return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
+
+
+def flat(name: object) -> str:
+    """Return a name on one line, whole."""
+    return " ".join(str(name).split())
+
+
+@lru_cache(maxsize=1)
+def _characters() -> frozenset[int]:
+    font = font_manager.get_font(font_manager.findfont(font_manager.FontProperties(family="DejaVu Sans")))
+    return frozenset(font.get_charmap())
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """Return a number with its noun: `1 call`, `1,204 calls`."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def dollars(amount: object) -> str:
+    """Return an amount of money: cents from a dollar on, four significant digits below, so that little is not nothing.
+
+    Args:
+        amount: a number of dollars, or a Decimal.
+    """
+    value = float(amount)  # type: ignore[arg-type]
+    sign, size = "−" if value < 0 else "", abs(value)
+    if size >= 1e9:
+        return f"{sign}${size:.3e}" if size >= 1e15 else f"{sign}${round(size / 1e9, 2):,g} billion"
+    if size >= 1 or size < 5e-13:
+        return f"{sign}${size:,.2f}"
+    whole, _, decimals = f"{float(f'{size:.4g}'):.16f}".partition(".")
+    return f"{sign}${whole}.{decimals.rstrip('0').ljust(2, '0')}"
+
+
+def percent(share: float) -> str:
+    """Return a share of 1 as a whole percentage that is 0 or 100 only when nothing or everything is meant."""
+    rounded = round(100 * share)
+    if rounded == 0 and share > 0:
+        return "under 1 %"
+    if rounded == 100 and share < 1:
+        return "over 99 %"
+    return f"{rounded} %"
+
+
+def listed(parts: Sequence[str]) -> str:
+    """Return texts as an enumeration: `a, b and c`."""
+    return " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]])) if parts else ""
+
+
+def finish(axes: Axes, grid: str = "y") -> None:
+    """Draw the lines that values are read off, behind what is shown."""
+    axes.grid(axis=grid)
+    axes.set_axisbelow(True)
+
+
+def legend(axes: Axes, **options: Any) -> None:
+    """Put the legend beside the chart, where it covers nothing."""
+    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.02), frameon=False, **options)
+
+
+def say(axes: Axes, text: str) -> None:
+    """Say in the middle of a chart why there is nothing to see."""
+    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color="#555555")
+
+
+def whole(axis: Axis, most: int = 6) -> None:
+    """Label an axis of whole numbers that begins at zero."""
+    axis.set_major_locator(MaxNLocator(nbins=most, integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 1e6:,g} M" if value >= 1e7 else f"{value:,.0f}"))
