@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
 import shutil
 import signal
@@ -11,6 +13,7 @@ import tempfile
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -29,16 +32,21 @@ pytest_plugins = ["tests.portal_lab"]
 
 @dataclass
 class LabUnderTest:
-    """What the tests share: a home, a runtime environment, and the running stack."""
+    """What the tests share: a home, a runtime environment, and the running stack.
 
+    Attributes:
+        own_runtime: where this run installs a runtime environment; None where it was given one. The processes of one
+            run (`pytest -n 2`) share it.
+    """
+
+    own_runtime: Path | None
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="maas-lab-test-")))
-    interrupted: list[str] = field(default_factory=list)
     is_up: bool = False
 
     def __post_init__(self) -> None:
         os.environ["MAAS_LAB_HOME"] = str(self.folder / "home")
-        self.shares_runtime = "MAAS_LAB_RUNTIME" in os.environ
-        os.environ.setdefault("MAAS_LAB_RUNTIME", str(self.folder / "runtime"))
+        if self.own_runtime:
+            os.environ["MAAS_LAB_RUNTIME"] = str(self.own_runtime)
         for name in ("MAAS_LAB_KUBECONFIG", "KUBECONFIG", "KUBERNETES_SERVICE_HOST", "MAAS_LAB_NAMESPACE"):
             os.environ.pop(name, None)  # the lab of this run is meant, not a cluster of the user's
         settings.never_proxy_loopback()
@@ -48,10 +56,19 @@ class LabUnderTest:
         return LocalCluster(settings.load())
 
     @property
+    def interrupted(self) -> list[str]:
+        """The parts of the runtime environment that were missing when its installation had been killed."""
+        return json.loads((self.own_runtime / "interrupted.json").read_text(encoding="utf-8"))
+
+    @property
     def runtime(self) -> runtime_module.Runtime:
         installed = runtime_module.Runtime(Path(os.environ["MAAS_LAB_RUNTIME"]))
-        if installed.missing() and not self.shares_runtime:
-            self._interrupt_an_installation(installed)
+        if self.own_runtime:
+            self.own_runtime.mkdir(exist_ok=True)
+            with (self.own_runtime / "interrupted.lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                if installed.missing():
+                    self._interrupt_an_installation(installed)
         return runtime_module.install(installed.folder, lambda text, done, total: None)
 
     def up(self) -> None:
@@ -81,33 +98,56 @@ class LabUnderTest:
         finally:
             process.send_signal(signal.SIGKILL)
             process.wait()
-        self.interrupted = installed.missing()
+        (self.own_runtime / "interrupted.json").write_text(json.dumps(installed.missing()), encoding="utf-8")
 
 
 LAB = pytest.StashKey[LabUnderTest]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[LAB] = LabUnderTest()
+    told = getattr(config, "workerinput", None)  # of the process that hands out the tests, with `pytest -n`
+    if told:
+        own = Path(told["own_runtime"]) if told["own_runtime"] else None
+    else:
+        own = None if "MAAS_LAB_RUNTIME" in os.environ else Path(tempfile.mkdtemp(prefix="maas-lab-runtime-"))
+    config.stash[LAB] = LabUnderTest(own)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a process of `pytest -n` where all of them install the runtime environment."""
+    node.workerinput["own_runtime"] = str(node.config.stash[LAB].own_runtime or "")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    session.config.stash[LAB].close()
+    lab = session.config.stash[LAB]
+    lab.close()
+    if lab.own_runtime and not hasattr(session.config, "workerinput"):
+        shutil.rmtree(lab.own_runtime, ignore_errors=True)
 
 
 def _is_notebook(item: pytest.Item) -> bool:
     return item.path.suffix == ".ipynb"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run what needs no stack first, the lessons last: they show that the other tests left the lab in order."""
+def _rank(item: pytest.Item) -> int:
+    if _is_notebook(item) or "lessons" in item.path.parts:
+        return 2
+    return int(bool({"stack", "runtime", "fresh_database"} & set(getattr(item, "fixturenames", ()))))
 
-    def rank(item: pytest.Item) -> int:
-        if _is_notebook(item) or "lessons" in item.path.parts:
-            return 2
-        return int(bool({"stack", "runtime", "fresh_database"} & set(getattr(item, "fixturenames", ()))))
 
-    items.sort(key=rank)
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Run what needs no stack first, the lessons last: they show that the other tests left the lab in order.
+
+    With `pytest -n`, one process has the stack and begins with it, the other the portal's lab and all the rest.
+    """
+    items.sort(key=_rank)
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: _rank(item) == 0)
+    for item in items:
+        if group := "stack" if _rank(item) else "portal" if "lab" in getattr(item, "fixturenames", ()) else "":
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.hookimpl(tryfirst=True)
