@@ -14,6 +14,7 @@ _HOME = {
     "Lab": "maas_lab.lab",
     "ask": "maas_lab.client",
     "ask_many": "maas_lab.client",
+    "caps": "maas_lab.caps",
     "checks": "maas_lab.checks",
     "connect": "maas_lab.lab",
     "errors": "maas_lab.errors",

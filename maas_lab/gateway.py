@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 
-from maas_lab import ledger, wait
-from maas_lab.errors import BadRequest, GatewayError, InvalidKey, UsageError
+from maas_lab import gateway_keys, ledger, wait
+from maas_lab.errors import BadRequest, GatewayError, InvalidKey
 from maas_lab.keys import ApiKey, key_hash
 from maas_lab.refusals import NO_MODELS
 from maas_lab.refusals import refusal as refusal
 from maas_lab.rest import Rest
-from maas_lab.rows import CatalogModel, KeyInfo, SpendRow
-
-# What LiteLLM takes for "no limit" where it is not null.
-_FREE = {"models": [], "duration": "-1"}
-_LIMITS = ("max_budget", "budget_duration", "rpm_limit", "tpm_limit", "max_parallel_requests", "models")
+from maas_lab.rows import CatalogModel, KeyInfo, SpendRow, UserInfo
 
 
 class Gateway:
@@ -150,8 +145,10 @@ class Gateway:
         *,
         models: Sequence[str],
         application: str | None = None,
+        team: str | None = None,
         user: str | None = None,
         max_budget: float | None = None,
+        soft_budget: float | None = None,
         duration: str | None = None,
         rpm_limit: int | None = None,
         tpm_limit: int | None = None,
@@ -162,8 +159,10 @@ class Gateway:
             name: what people call the key; no other key may have it.
             models: the models it opens; empty means all.
             application: what it is used for; the key's name when left out.
+            team: who pays for it, the cost centre; whoever makes the key says so, and nobody checks it.
             user: the owner's id at the gateway.
             max_budget: dollars, after which every call is refused.
+            soft_budget: dollars, from which on `caps.state` warns; the gateway itself does nothing then.
             duration: how long it lives, e.g. `30s`, `2h`, `7d`; None means for ever.
             rpm_limit: requests per minute.
             tpm_limit: tokens per minute; LiteLLM 1.81.0 does not count prompt tokens that came from a cache.
@@ -171,21 +170,23 @@ class Gateway:
         Raises:
             UsageError: a key of this name exists.
         """
-        given = {
-            "key_alias": name,
-            "models": list(models),
-            "metadata": {"application": application or name},
-            "user_id": user,
-            "max_budget": max_budget,
-            "duration": duration,
-            "rpm_limit": rpm_limit,
-            "tpm_limit": tpm_limit,
-        }
-        return self._generate({name: value for name, value in given.items() if value is not None})
+        metadata = gateway_keys.stated(application=application or name, team=team, soft_budget=soft_budget)
+        given = {"key_alias": name, "models": list(models), "metadata": metadata, "user_id": user}
+        given |= {"max_budget": max_budget, "duration": duration, "rpm_limit": rpm_limit, "tpm_limit": tpm_limit}
+        return gateway_keys.generate(self._rest, gateway_keys.stated(**given))
 
-    def keys(self, application: str | None = None) -> list[KeyInfo]:
-        """Return all keys, or those of one application, the newest first."""
-        return [key for key in ledger.keys(self._rest) if application in (None, key.application)]
+    def keys(self, application: str | None = None, *, deleted: bool = False) -> list[KeyInfo]:
+        """Return all keys, or those of one application, the newest first; or those that were deleted.
+
+        A key that goes with its user (LiteLLM's `/user/delete`) is in neither list, and its spend rows say no
+        application any more: delete a user's keys before the user.
+        """
+        found = ledger.keys(self._rest, **({"status": "deleted"} if deleted else {}))
+        return [key for key in found if application in (None, key.application)]
+
+    def users(self) -> list[UserInfo]:
+        """Return all users, in the order of their names."""
+        return ledger.users(self._rest)
 
     def key_info(self, key: ApiKey | str) -> KeyInfo:
         """Return what the gateway knows about a key (an ApiKey, or its hash)."""
@@ -196,16 +197,15 @@ class Gateway:
 
         Args:
             key: an ApiKey, or its hash.
-            limits: `max_budget` (dollars), `budget_duration` (e.g. `1d`), `rpm_limit` and `tpm_limit` (per
-                minute), `max_parallel_requests`, `models`, `duration` (from now on).
+            limits: `max_budget` and `soft_budget` (dollars), `budget_duration` (e.g. `1d`), `rpm_limit` and `tpm_limit`
+                (per minute), `max_parallel_requests`, `models`, `duration` (from now on).
 
         Raises:
-            UsageError: there is no such limit.
+            UsageError: there is no such limit, or it is a `budget_duration`, which cannot be taken away.
         """
-        if unknown := next((name for name in limits if name not in (*_LIMITS, "duration")), None):
-            raise UsageError(f"a key has no limit `{unknown}`", hint=f"there are: {', '.join(_LIMITS)}, duration")
-        given = {name: _FREE.get(name) if limit is None else limit for name, limit in limits.items()}
-        self._rest.call("POST", "/key/update", json={"key": key_hash(key), **given})
+        gateway_keys.must_be_limits(limits)
+        body = gateway_keys.changes(limits, self._info(key))
+        self._rest.call("POST", "/key/update", json={"key": key_hash(key), **body})
         return self.key_info(key)
 
     def block_key(self, key: ApiKey | str) -> None:
@@ -234,28 +234,11 @@ class Gateway:
         seconds may not be booked yet). Old spend rows keep the old hash; the name is the same.
         """
         old = self._info(key)
-        copied = (*_LIMITS, "user_id", "team_id", "metadata", "spend", "blocked")
-        given = {name: old[name] for name in copied if old.get(name) is not None}
-        if old.get("expires"):
-            left = datetime.fromisoformat(old["expires"]) - datetime.now(UTC)
-            given["duration"] = f"{max(1, int(left.total_seconds()))}s"
+        fresh, name = gateway_keys.twin(self._rest, old), old.get("key_alias") or ""
         # The name is free only when the old key is gone, and that keeps it: its spend rows are listed by it.
-        name = old.get("key_alias") or ""
-        fresh = self._generate({**given, "key_alias": f"{name} (rotating {secrets.token_hex(4)})"})
         self.delete_key(key)
         self._rest.call("POST", "/key/update", json={"key": fresh.hash, "key_alias": name or None})
         return ApiKey(fresh.reveal(), name, fresh.models)
-
-    def _generate(self, given: Mapping[str, Any]) -> ApiKey:
-        try:
-            made = self._rest.call("POST", "/key/generate", json=given)
-        except BadRequest as error:
-            if "already exists" not in error.why:
-                raise
-            what = f"a key named `{given['key_alias']}` exists already"
-            hint = "choose another name, or delete that key first: its hash is in gateway.keys()"
-            raise UsageError(what, "names of keys are unique at a gateway", hint) from error
-        return ApiKey(made["key"], given["key_alias"], given.get("models", ()))
 
     def _info(self, key: ApiKey | str) -> dict[str, Any]:
         return self._rest.call("GET", "/key/info", params={"key": key_hash(key)})["info"]

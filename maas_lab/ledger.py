@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from maas_lab.errors import UsageError
 from maas_lab.rest import Rest
-from maas_lab.rows import KeyInfo, SpendRow
+from maas_lab.rows import KeyInfo, SpendRow, UserInfo
 
 _EVER = datetime.min.replace(tzinfo=UTC)
 
@@ -18,6 +18,13 @@ def keys(rest: Rest, **filters: str) -> list[KeyInfo]:
     names = {"rows": "keys", "total": "total_count", "size": "size", "identity": "token"}
     found = [KeyInfo.read(row, row["token"]) for row in rest.every_row("/key/list", params, **names)]
     return sorted(found, key=lambda key: (key.created_at or _EVER, key.hash), reverse=True)
+
+
+def users(rest: Rest) -> list[UserInfo]:
+    """Return every user of the gateway, in the order of their names."""
+    names = {"rows": "users", "total": "total", "size": "page_size", "identity": "user_id"}
+    found = [UserInfo.read(row) for row in rest.every_row("/user/list", {}, **names)]
+    return sorted(found, key=lambda user: (user.name, user.id))
 
 
 def calls(rest: Rest, since: datetime, until: datetime, only: Mapping[str, str]) -> list[SpendRow]:

@@ -15,7 +15,7 @@ from maas_lab import login
 from maas_lab.keys import ApiKey
 from maas_lab.portal_admin import Admin
 from maas_lab.portal_hours import Hour, hours
-from maas_lab.portal_keys import Application, Key, Keys, expiry, limit_body, must_be_new
+from maas_lab.portal_keys import Application, Key, Keys, must_be_new
 from maas_lab.portal_rest import PortalRest
 from maas_lab.portal_rows import Budget, OfferedModel, PortalKey, Subscription, User
 from maas_lab.portal_statistics import Statistics
@@ -131,8 +131,8 @@ class Portal:
 
     def models(self) -> Table[OfferedModel]:
         """Return the catalogue: the models that can be subscribed to."""
-        found = [OfferedModel.read(row) for row in self._rest.every_row("/models")]
-        return Table(OfferedModel, [model for model in found if model.active])
+        rows = map(OfferedModel.read, self._rest.every_row("/models"))
+        return Table(OfferedModel, [model for model in rows if model.active])
 
     def subscriptions(self) -> Table[Subscription]:
         """Return the user's subscriptions."""
@@ -164,13 +164,14 @@ class Portal:
     # Applications
 
     def create_application(
-        self, name: str, models: Sequence[str], *, duration: str | None = None, **limits: Any
+        self, name: str, models: Sequence[str], *, team: str | None = None, duration: str | None = None, **limits: Any
     ) -> Application:
         """Make an application: a subscription to each of its models, and one key that carries its name.
 
         Args:
             name: of the application.
             models: what it may call.
+            team: who pays for it, as for `create_key`.
             duration: how long its key lives, e.g. `30s`, `2h`, `7d`; None means for ever.
             limits: of its key, as for `create_key`.
 
@@ -181,13 +182,12 @@ class Portal:
         must_be_new(name, self.applications())
         for subscription in [self.subscribe(model) for model in models]:
             must_be_active(subscription)
-        key = self.create_key(name, models, application=name, duration=duration, **limits)
-        return Application(name, key.models, key, self._keys.find(key))
+        key = self.create_key(name, models, application=name, team=team, duration=duration, **limits)
+        return Application.of(self._keys.find(key), key)
 
     def applications(self) -> Table[Application]:
         """Return the user's applications, the newest first."""
-        rows = [row for row in self.keys() if row.application]
-        return Table(Application, [Application(row.application, row.models, None, row) for row in rows])
+        return Table(Application, [Application.of(row) for row in self.keys() if row.application])
 
     def delete_application(self, name: str) -> None:
         """Delete the keys of an application; the user's subscriptions stay. One that is not there is fine."""
@@ -203,6 +203,7 @@ class Portal:
         models: Sequence[str],
         *,
         application: str | None = None,
+        team: str | None = None,
         duration: str | None = None,
         **limits: Any,
     ) -> ApiKey:
@@ -212,22 +213,21 @@ class Portal:
             name: what people call the key.
             models: the models it opens; the user has to be subscribed to them.
             application: what it is used for.
+            team: who pays for it, the cost centre: the maker's own word, which nobody checks.
             duration: how long it lives, e.g. `30s`, `2h`, `7d`; None means for ever.
-            limits: `max_budget` (dollars), `budget_duration` (`daily`, `weekly`, `monthly`, `yearly`, `30d`, ...),
-                `rpm_limit` and `tpm_limit` (requests and tokens per minute).
+            limits: `max_budget` and `soft_budget` (dollars; the soft one only warns), `rpm_limit` and `tpm_limit` (per
+                minute), `budget_duration` (`daily`, `weekly`, `monthly`, `yearly`, `30d`, ...).
 
         Raises:
             NotSubscribed: the user is not subscribed to a model.
             OverMaximum: a limit is above the portal's maximum, or the user has ten keys.
             UsageError: there is no such limit.
         """
-        asked = {name: value for name, value in limit_body(limits).items() if value is not None}
-        return self._keys.create(name, models, application, asked | expiry(duration))
+        return self._keys.create(name, models, {"application": application, "team": team}, limits, duration)
 
     def keys(self, application: str | None = None) -> Table[PortalKey]:
         """Return the user's keys, or those of one application, the newest first."""
-        found = self._keys.all()
-        return Table(PortalKey, [key for key in found if application in (None, key.application)])
+        return Table(PortalKey, [key for key in self._keys.all() if application in (None, key.application)])
 
     def key(self, key: Key) -> PortalKey:
         """Return what the portal knows about a key: an ApiKey, its name, a row of `keys()`, or an application."""

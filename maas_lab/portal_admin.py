@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
+from maas_lab.cap_shares import Cap
 from maas_lab.errors import PortalError, UsageError
 from maas_lab.keys import ApiKey
-from maas_lab.portal_keys import key_table, limit_body
+from maas_lab.portal_caps import KeyCaps
+from maas_lab.portal_keys import limit_body
 from maas_lab.portal_rest import PortalRest
 from maas_lab.portal_rows import LIFETIME, LIMITS, MAXIMUMS, Account, PortalKey, Subscription, User, number
 from maas_lab.portal_users import user_id, users
@@ -40,7 +42,7 @@ class Admin:
     """
 
     def __init__(self, rest: PortalRest) -> None:
-        self._rest = rest
+        self._rest, self._caps = rest, KeyCaps(rest)
 
     # Users and their caps
 
@@ -89,9 +91,69 @@ class Admin:
         told = self._rest.write("POST", f"/admin/users/{user_id(self._rest, user)}/reset-spend", json={})
         return number(told.get("currentSpend")) or 0.0
 
+    # Keys and applications, and their caps
+
     def keys(self, user: User | str) -> Table[PortalKey]:
         """Return a user's keys, the newest first."""
-        return key_table(self._rest.every_row(f"/admin/users/{user_id(self._rest, user)}/api-keys"))
+        return self._caps.keys(user)
+
+    def cap_key(self, user: User | str, key: PortalKey | str, **limits: Any) -> PortalKey:
+        """Change limits of a user's key; the gateway enforces them from the next call on.
+
+        The owner can change them again, up to the maximums of all keys (`set_key_maximums`): what binds a person is
+        `cap_user`.
+
+        Args:
+            user: a row of `users()`, a name or an id.
+            key: a row of `keys(user)`, or its name.
+            limits: `max_budget` and `soft_budget` (dollars), `budget_duration`, `rpm_limit`, `tpm_limit`. What is left
+                out stays; None takes one away.
+
+        Raises:
+            NoSuchEntry: there is no such key, or there are several.
+            UsageError: there is no such limit, or it is a `budget_duration` that should go.
+        """
+        return self._caps.cap_key(user, key, limits)
+
+    def cap_application(
+        self,
+        name: str,
+        *,
+        max_budget: float,
+        soft_budget: float | None = None,
+        rpm_limit: int | None = None,
+        tpm_limit: int | None = None,
+    ) -> Cap:
+        """Cap what all keys of an application spend together, whoever's they are; the same call twice changes nothing.
+
+        The gateway knows no applications, so each live key gets a cap of its own: what it has spent, and an even part
+        of what is left. Call it again to divide anew, for instance once an hour: a key that has used up its part gets
+        some of what the others have left, and a key that was made since gets a cap. A rotated key keeps its part.
+
+        What it cannot do: a key that is made later has no cap until the next call, and the owner of a key can raise its
+        part; against both stands the cap of the user (`cap_user`). A part is renewed when its key has a
+        `budget_duration`. LiteMaaS tells administrators neither applications nor deleted keys: there it caps the keys
+        that are called like the application, and what deleted ones have spent is not counted.
+
+        LiteLLM's teams, which have budgets, are no way: a key in a team is not stopped by its user's cap any more.
+
+        Args:
+            name: of the application.
+            max_budget: dollars, of all keys together, from the first call on; spent ones of the last 90 days count even
+                when their key is deleted.
+            soft_budget: dollars, from which on `caps.state` warns; None leaves that as it is.
+            rpm_limit: requests per minute, divided among the keys; None leaves that as it is.
+            tpm_limit: tokens per minute, likewise.
+
+        Returns:
+            The application's spend, cap and state.
+
+        Raises:
+            NoSuchEntry: no live key is used for it.
+            UsageError: a budget is not a number of dollars, or the soft one is above the other.
+        """
+        rates = {"rpm_limit": rpm_limit, "tpm_limit": tpm_limit}
+        return self._caps.cap_application(name, max_budget, soft_budget, rates)
 
     def delete_key(self, user: User | str, key: PortalKey) -> None:
         """Delete a key of a user."""

@@ -11,7 +11,7 @@ from typing import Any
 from maas_lab.errors import AlreadyExists, InvalidRequest, NoSuchEntry, UsageError
 from maas_lab.keys import ApiKey
 from maas_lab.portal_rest import PortalRest
-from maas_lab.portal_rows import LIMITS, PortalKey
+from maas_lab.portal_rows import KEY_LIMITS, LIMITS, PortalKey
 from maas_lab.refusals import UUID
 from maas_lab.tables import Table
 
@@ -28,14 +28,21 @@ class Application:
     Attributes:
         name: of the application and of its key.
         models: the models it may call.
+        team: who pays for it: the cost centre that its maker named; None when nobody said.
         key: its key; None in a list, because the portal shows a key only once (`portal.reveal_key(application)`).
         info: what the portal knows about the key.
     """
 
     name: str
     models: tuple[str, ...]
+    team: str | None = field(repr=False)
     key: ApiKey | None = field(repr=False)
     info: PortalKey = field(repr=False)
+
+    @classmethod
+    def of(cls, info: PortalKey, key: ApiKey | None = None) -> Application:
+        """Return the application that a key belongs to."""
+        return cls(info.application or info.name, info.models, info.team, key, info)
 
 
 Key = PortalKey | Application | ApiKey | str
@@ -55,13 +62,22 @@ class Keys:
         """Return all keys, the newest first."""
         return key_table(self._rest.every_row("/api-keys"))
 
-    def create(self, name: str, models: Sequence[str], application: str | None, body: dict[str, Any]) -> ApiKey:
+    def create(
+        self,
+        name: str,
+        models: Sequence[str],
+        labels: dict[str, str | None],
+        limits: dict[str, Any],
+        duration: str | None,
+    ) -> ApiKey:
         """Make a key; the portal shows the secret only this once."""
         if isinstance(models, str):
             raise UsageError("`models` is a list of names", "a text is not one", f"models=[{models!r}]")
-        metadata = {"metadata": {"application": application}} if application else {}
-        asked = {"name": name, "modelIds": list(models), **body, **metadata}
-        made = self._rest.write("POST", "/api-keys", json=asked)
+        asked = {field: value for field, value in limit_body(limits, KEY_LIMITS).items() if value is not None}
+        said = {label: value for label, value in labels.items() if value}
+        metadata = {"metadata": said} if said else {}
+        body = {"name": name, "modelIds": list(models), **asked, **expiry(duration), **metadata}
+        made = self._rest.write("POST", "/api-keys", json=body)
         return ApiKey(made["key"], name, made.get("models") or models)
 
     def find(self, key: Key) -> PortalKey:
@@ -102,10 +118,7 @@ class Keys:
         LiteMaaS forgets every limit that such a call leaves out (its gateway goes on enforcing it), so all are sent.
         """
         row = self.find(key)
-        if row.budget_duration and changes.get("budget_duration", "") is None:
-            why = "its gateway overlooks the wish to end that"
-            raise UsageError("a key's `budget_duration` can only be changed", why, "set a long one, e.g. `yearly`")
-        return self._patch(row, limit_body(changes))
+        return self._patch(row, changed_limits(row, changes))
 
     def block(self, key: Key) -> PortalKey:
         """Refuse all calls of a key, and keep it."""
@@ -125,8 +138,7 @@ class Keys:
         return self._patch(row, budget if row.active else {**budget, "isActive": True})
 
     def _patch(self, row: PortalKey, changes: dict[str, Any]) -> PortalKey:
-        kept = {name: getattr(row, name) for name in LIMITS if getattr(row, name) is not None}
-        self._rest.write("PATCH", f"/api-keys/{row.id}", json=limit_body(kept) | changes)
+        self._rest.write("PATCH", f"/api-keys/{row.id}", json=kept_limits(row) | changes)
         # The answer of that call has neither models nor limits.
         return self.find(row)
 
@@ -144,6 +156,24 @@ def key_table(rows: Iterable[dict[str, Any]]) -> Table[PortalKey]:
     first = datetime.min.replace(tzinfo=UTC)
     found = [PortalKey.read(row) for row in rows]
     return Table(PortalKey, sorted(found, key=lambda row: row.created_at or first, reverse=True))
+
+
+def kept_limits(row: PortalKey) -> dict[str, Any]:
+    """Return all limits of a key under the portal's names: LiteMaaS forgets those that a change leaves out."""
+    kept = {name: getattr(row, name) for name in KEY_LIMITS if getattr(row, name) is not None}
+    return limit_body(kept, KEY_LIMITS) | dict(row.per_model)
+
+
+def changed_limits(row: PortalKey, changes: dict[str, Any]) -> dict[str, Any]:
+    """Return changes of a key's limits under the portal's names; None takes one away.
+
+    Raises:
+        UsageError: there is no such limit, or it is a `budget_duration` that should go.
+    """
+    if row.budget_duration and changes.get("budget_duration", "") is None:
+        why = "its gateway overlooks the wish to end that"
+        raise UsageError("a key's `budget_duration` can only be changed", why, "set a long one, e.g. `yearly`")
+    return limit_body(changes, KEY_LIMITS)
 
 
 def limit_body(limits: dict[str, Any], known: dict[str, str] = LIMITS) -> dict[str, Any]:

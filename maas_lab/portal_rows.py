@@ -14,6 +14,7 @@ LIMITS = {
     "rpm_limit": "rpmLimit",
     "tpm_limit": "tpmLimit",
 }
+KEY_LIMITS = LIMITS | {"soft_budget": "softBudget"}
 MAXIMUMS = {"max_budget": "maxBudget", "rpm_limit": "rpmLimit", "tpm_limit": "tpmLimit"}
 LIFETIME = {"expiration_days": "expirationDays"}
 SYSTEM_USER = "00000000-0000-0000-0000-000000000001"
@@ -140,6 +141,7 @@ class PortalKey:
     Attributes:
         name: what people call the key.
         application: what it is used for; None when it does not say.
+        team: who pays for it, the cost centre that its maker named; None when it does not say.
         models: the models it opens.
         max_budget: dollars; None means no limit of its own.
         budget_duration: after which the spend starts again, e.g. `monthly`; None means never.
@@ -147,15 +149,18 @@ class PortalKey:
         tpm_limit: tokens per minute; None means no limit of its own.
         active: whether the portal counts it as live; the gateway has the last word.
         blocked: whether it is kept, but all its calls are refused.
+        soft_budget: dollars, from which on there is a warning; None means none.
         spend: dollars spent, some seconds behind the calls.
         expires: when it ends, UTC; None means never.
         created_at: UTC.
         prefix: the secret's first characters.
         id: the portal's own id.
+        per_model: limits of single models, by the portal's names; the client only keeps them.
     """
 
     name: str
     application: str | None
+    team: str | None = field(repr=False)
     models: tuple[str, ...]
     max_budget: float | None
     budget_duration: str | None
@@ -163,30 +168,35 @@ class PortalKey:
     tpm_limit: int | None
     active: bool
     blocked: bool
+    soft_budget: float | None = field(repr=False)
     spend: float = field(repr=False)
     expires: datetime | None = field(repr=False)
     created_at: datetime | None = field(repr=False)
     prefix: str = field(repr=False)
     id: str = field(repr=False)
+    per_model: Mapping[str, Any] = field(repr=False, hash=False)
 
     @classmethod
     def read(cls, row: Mapping[str, Any]) -> PortalKey:
         """Read a row of `/api-keys`."""
         # Not read: `modelMaxBudget`, which LiteMaaS shows although its gateway never got it.
-        told = limits(row)
+        told, labels = limits(row), row.get("metadata") or {}
         return cls(
             name=row.get("name") or "",
-            application=(row.get("metadata") or {}).get("application"),
+            application=labels.get("application"),
+            team=labels.get("team"),
             models=tuple(row.get("models") or ()),
             **told,
             active=row.get("isActive") is not False,
             # LiteMaaS blocks no key; a budget of nothing does the same.
             blocked=row.get("status") == "blocked" or told["max_budget"] == 0,
+            soft_budget=number(row.get("softBudget")),
             spend=number(row.get("currentSpend")) or 0.0,
             expires=moment(row.get("expiresAt")),
             created_at=moment(row.get("createdAt")),
             prefix=row.get("keyPrefix") or row.get("prefix") or "",
             id=row["id"],
+            per_model={name: row[name] for name in ("modelRpmLimit", "modelTpmLimit") if row.get(name)},
         )
 
 

@@ -87,6 +87,10 @@ class KeyInfo:
         application: what it is used for; None when it does not say.
         user: the owner's id; None when it has none.
         created_at: UTC.
+        team: who pays: its LiteLLM team, else the cost centre that its maker named; None when neither.
+        soft_budget: dollars, from which on there is a warning; None means none.
+        budget_duration: after which the spend starts again, e.g. `30d`; None means never.
+        deleted_at: UTC; None while it lives.
     """
 
     name: str
@@ -101,10 +105,15 @@ class KeyInfo:
     application: str | None
     user: str | None
     created_at: datetime | None
+    team: str | None = None
+    soft_budget: float | None = None
+    budget_duration: str | None = None
+    deleted_at: datetime | None = None
 
     @classmethod
     def read(cls, row: Mapping[str, Any], hashed: str) -> KeyInfo:
         """Read a row of `/key/list` or the `info` of `/key/info`."""
+        told = row.get("metadata") or {}
         return cls(
             name=row.get("key_alias") or "",
             hash=hashed,
@@ -115,10 +124,44 @@ class KeyInfo:
             tpm_limit=row.get("tpm_limit"),
             blocked=bool(row.get("blocked")),
             expires=_time(row.get("expires")),
-            application=(row.get("metadata") or {}).get("application"),
+            application=told.get("application"),
             user=row.get("user_id") or None,
             created_at=_time(row.get("created_at")),
+            team=row.get("team_alias") or row.get("team_id") or told.get("team") or None,
+            soft_budget=_amount(told.get("soft_budget")),
+            budget_duration=row.get("budget_duration") or None,
+            deleted_at=_time(row.get("deleted_at")),
         )
+
+
+@dataclass(frozen=True)
+class UserInfo:
+    """What the gateway knows about a user.
+
+    Attributes:
+        id: the gateway's; equal to the portal's.
+        name: for people; the id when the gateway has none.
+        spend: dollars spent with all keys, some seconds behind the calls.
+        max_budget: dollars, over all keys; None means no limit.
+        budget_duration: after which the spend starts again; None means never.
+        rpm_limit: requests per minute; None means no limit.
+        tpm_limit: tokens per minute; None means no limit.
+    """
+
+    id: str
+    name: str
+    spend: float
+    max_budget: float | None
+    budget_duration: str | None
+    rpm_limit: int | None
+    tpm_limit: int | None
+
+    @classmethod
+    def read(cls, row: Mapping[str, Any]) -> UserInfo:
+        """Read a row of `/user/list`."""
+        limits = {name: row.get(name) for name in ("max_budget", "budget_duration", "rpm_limit", "tpm_limit")}
+        name = row.get("user_alias") or row.get("user_email") or row["user_id"]
+        return cls(row["user_id"], name, float(row.get("spend") or 0), **limits)
 
 
 @dataclass(frozen=True)
@@ -132,7 +175,7 @@ class SpendRow:
         key_name: its name; empty when the gateway never had this key.
         application: what the key is used for; None when it does not say.
         user: the owner of the key; None when it has none, and for most refused calls.
-        team: the team of the key; None when it has none.
+        team: who pays: the key's LiteLLM team, else the cost centre that its maker named; None when neither.
         model: the catalogue's name, or the requested one when the call was refused.
         prompt_tokens: tokens of the prompt.
         completion_tokens: tokens of the answer.
@@ -177,7 +220,7 @@ class SpendRow:
             key_name=told.get("user_api_key_alias") or (owner.name if owner else ""),
             application=owner.application if owner else None,
             user=row.get("user") or None,
-            team=row.get("team_id") or None,
+            team=told.get("user_api_key_team_alias") or row.get("team_id") or (owner.team if owner else None),
             model=row.get("model_group") or _served(row.get("model") or ""),
             prompt_tokens=int(row.get("prompt_tokens") or 0),
             completion_tokens=int(row.get("completion_tokens") or 0),
@@ -200,6 +243,11 @@ def _outcome(status: str | None, error: Mapping[str, Any]) -> str:
 
 def _served(model: str) -> str:
     return next((model.removeprefix(prefix) for prefix in _PROVIDERS if model.startswith(prefix)), model)
+
+
+def _amount(said: object) -> float | None:
+    """Read dollars out of metadata, where anybody may have written anything."""
+    return float(said) if isinstance(said, int | float) and not isinstance(said, bool) else None
 
 
 def _time(text: str | None) -> datetime | None:

@@ -857,6 +857,87 @@ def test_a_users_keys_and_spend_are_an_administrators_too():
     assert lab.admin.reset_spend("alice") == 0
 
 
+KEYS = f"GET /admin/users/{ALICE}/api-keys"
+NO_KEYS = {
+    f"GET /admin/users/{one['userId']}/api-keys": page()
+    for one in capture("GET_admin_users_admin_key_200")["response"]["users"]
+}
+ANALYTICS = {
+    "POST /admin/usage/refresh-today": "POST_admin_usage_refresh_today",
+    "POST /admin/usage/analytics": "POST_admin_usage_analytics_double_counted",
+}
+
+
+def capped(*rows):
+    """A portal whose alice has these keys, as an administrator sees them."""
+    changed = {f"PATCH /admin/users/{ALICE}/api-keys/{row['id']}": "PATCH_api_key" for row in rows}
+    return portal(USERS | NO_KEYS | ANALYTICS | {KEYS: page(*rows)} | changed)
+
+
+def admins_row(name, number=1, **more):
+    """A key as LiteMaaS tells administrators of it: without metadata."""
+    told = {name: value for name, value in key_row("lab-app").items() if name != "metadata"}
+    return told | {"id": LAB_KEY[:-1] + str(number), "name": name, **more}
+
+
+def test_an_administrator_changes_a_limit_of_a_key_and_keeps_the_others():
+    row = admins_row("lab-app", modelRpmLimit={GRANITE: 3})
+    lab, recorded = capped(row)
+    lab.admin.cap_key("alice", "lab-app", max_budget=2, soft_budget=1.5)
+    (asked,) = recorded.asked("PATCH")
+    kept = {name: row[name] for name in ("budgetDuration", "tpmLimit", "rpmLimit", "modelRpmLimit")}
+    assert asked == kept | {"maxBudget": 2, "softBudget": 1.5}
+    with pytest.raises(UsageError, match="budget_duration"):
+        lab.admin.cap_key("alice", "lab-app", budget_duration=None)
+    with pytest.raises(UsageError, match="no limit `money`"):
+        lab.admin.cap_key("alice", "lab-app", money=1)
+    with pytest.raises(NoSuchEntry, match="no key `other`"):
+        lab.admin.cap_key("alice", "other", max_budget=2)
+    with pytest.raises(NoSuchEntry, match="2 keys are called `twin`"):
+        capped(admins_row("twin", 1), admins_row("twin", 2))[0].admin.cap_key("alice", "twin", max_budget=2)
+
+
+def test_an_applications_cap_is_divided_among_its_keys_once():
+    rows = [admins_row("chat", number, currentSpend=spend, maxBudget=None) for number, spend in ((1, 3.0), (2, 1.0))]
+    lab, recorded = capped(*rows, admins_row("other", 3))
+    cap = lab.admin.cap_application("chat", max_budget=10, soft_budget=8, rpm_limit=7)
+    assert (cap.kind, cap.name, cap.spend, cap.soft, cap.cap, cap.state) == ("application", "chat", 4, 8, 10, "within")
+    asked = {(body["maxBudget"], body["softBudget"], body["rpmLimit"]) for body in recorded.asked("PATCH")}
+    assert asked == {(6, 5, 3), (4, 3, 4)}
+    parts = [
+        row | {"maxBudget": most, "softBudget": soft} for row, most, soft in zip(rows, (6, 4), (5, 3), strict=True)
+    ]
+    again, quiet = capped(*parts)
+    again.admin.cap_application("chat", max_budget=10, soft_budget=8)
+    assert quiet.asked("PATCH") == []
+    lower, stopped = capped(*rows)
+    assert lower.admin.cap_application("chat", max_budget=2).state == "reached"
+    assert {body["maxBudget"] for body in stopped.asked("PATCH")} == {1.5, 0.5}
+
+
+@pytest.mark.parametrize(("most", "soft"), [(-1, None), (float("nan"), None), (1, 2), ("5", None), (1, -1)])
+def test_what_is_no_cap_is_refused_before_the_portal_is_asked(most, soft):
+    lab, recorded = portal({})
+    with pytest.raises(UsageError, match="this is no cap"):
+        lab.admin.cap_application("chat", max_budget=most, soft_budget=soft)
+    assert recorded.requests == []
+
+
+def test_an_application_that_is_not_there_has_no_cap():
+    with pytest.raises(NoSuchEntry, match="no application `chat`"):
+        capped(admins_row("dead", isActive=False))[0].admin.cap_application("chat", max_budget=1)
+
+
+def test_a_team_is_written_into_the_keys_metadata():
+    keys = {"POST /api-keys": "POST_api_keys_created", "GET /api-keys": "GET_api_keys"}
+    lab, recorded = portal(keys)
+    lab.create_key("lab-app", [GRANITE], application="lab-app", team="Support")
+    assert recorded.asked("POST")[0]["metadata"] == {"application": "lab-app", "team": "Support"}
+    row = key_row("lab-app") | {"metadata": {"application": "lab-app", "team": "Support"}}
+    lab, _ = portal({"GET /api-keys": page(row)})
+    assert (lab.key("lab-app").team, lab.applications()[0].team) == ("Support", "Support")
+
+
 def test_a_change_of_one_rule_keeps_the_others():
     path = "/admin/settings/api-key-defaults"
     rules = capture("PUT_admin_api_key_defaults")["response"]

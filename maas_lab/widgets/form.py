@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from html import escape
 
 from ipywidgets import HTML, Dropdown, Layout, Text, VBox
@@ -134,7 +135,7 @@ The same in code:
         message = self.applications.message
         with self._action("Rotating the key …", message):
             old = self.applications.application
-            self._show(Application(old.name, old.models, self.portal.rotate_key(old), old.info))
+            self._show(replace(old, key=self.portal.rotate_key(old)))
             message.done(f"“{old.name}” has a new key, shown above; the old one is dead.")
             self._list()
 

@@ -25,13 +25,13 @@ READERS: Mapping[str, fields.Reader] = {
 }
 GATEWAY_NAMES = {
     "maxBudget": "max_budget",
-    "softBudget": "soft_budget",
     "budgetDuration": "budget_duration",
     "tpmLimit": "tpm_limit",
     "rpmLimit": "rpm_limit",
     "modelRpmLimit": "model_rpm_limit",
     "modelTpmLimit": "model_tpm_limit",
 }
+SOFT = "soft_budget"  # in a key's metadata: LiteLLM's own is told in no listing, and never changes
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,28 @@ def asked(body: Fields, *, new: bool) -> Asked:
     metadata = body.take("metadata", fields.mapping(fields.simple), {} if new else None)
     active = None if new else body.take("isActive", fields.flag)
     body.end()
-    return Asked(name, models, limits, metadata, active)
+    return Asked(name, models, limits, metadata and _without_soft(metadata), active)
+
+
+def labelled(said: Mapping[str, Any] | None, limits: Mapping[str, Any], old: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a key's metadata with its soft budget.
+
+    Args:
+        said: what its owner says of it now; None where nothing is said.
+        limits: what is asked; a `softBudget` that is left out stays as it is.
+        old: the key's metadata so far.
+    """
+    soft = limits["softBudget"] if "softBudget" in limits else old.get(SOFT)
+    return _without_soft(old if said is None else said) | ({} if soft is None else {SOFT: soft})
+
+
+def per_model(known: Row) -> dict[str, Any]:
+    """Return the limits per model in LiteLLM's names: it keeps them in the metadata, where a change would lose them."""
+    return {f"{name}_limit": known[name] for name in ("model_rpm", "model_tpm") if known[name]}
+
+
+def _without_soft(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in metadata.items() if name != SOFT}
 
 
 def for_gateway(limits: Mapping[str, Any]) -> dict[str, Any]:
@@ -90,8 +111,7 @@ def copied(old: Row) -> dict[str, Any]:
     """Return what a rotated key takes over from LiteLLM's row of the old one."""
     names = ("models", "spend", "max_budget", "budget_duration", "tpm_limit", "rpm_limit")
     found = {name: old[name] for name in names if old[name] is not None}
-    found |= {f"{name}_limit": old[name] for name in ("model_rpm", "model_tpm") if old[name]}
-    return found | ({"duration": _left(old["expires"])} if old["expires"] else {})
+    return found | per_model(old) | ({"duration": _left(old["expires"])} if old["expires"] else {})
 
 
 def _left(moment: datetime | None) -> str | None:
@@ -123,7 +143,7 @@ def shown(row: Row, known: Row | None) -> dict[str, Any]:
         "createdAt": stamp(row["created_at"]),
         "updatedAt": stamp(row["updated_at"]),
         "expiresAt": stamp(row["expires_at"]),
-        "metadata": row["metadata"],
+        "metadata": _without_soft(row["metadata"]),
     }
     return told | (_limits(row, known) if known else {})
 
@@ -132,6 +152,7 @@ def _limits(row: Row, known: Row) -> dict[str, Any]:
     return {
         "currentSpend": known["spend"],
         "maxBudget": known["max_budget"],
+        "softBudget": row["metadata"].get(SOFT),
         "budgetDuration": duration(row["budget_duration"], known["budget_duration"]),
         "budgetResetAt": stamp(known["budget_reset_at"]),
         "tpmLimit": known["tpm_limit"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
+from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -86,12 +87,12 @@ class Keys:
             if count >= MOST_KEYS:
                 more = "Delete a key that is not needed any more"
                 raise invalid(f"Maximum number of active API keys reached ({MOST_KEYS})", suggestion=more)
-            key = uuid4()
+            key, metadata = uuid4(), keyfields.labelled(asked.metadata, limits, {})
             alias = f"{asked.name}_{key.hex[:8]}"
-            given = {"key_alias": alias, "user_id": str(user), "models": asked.models, "metadata": asked.metadata}
+            given = {"key_alias": alias, "user_id": str(user), "models": asked.models, "metadata": metadata}
             secret = await answer_of(self._gateway.make_key(given | keyfields.for_gateway(limits)), "make this key")
             kept = (key, user, asked.name, alias, secret[:PREFIX], key_hash(secret), self._vault.lock(secret))
-            more = (asked.models, asked.metadata, limits.get("expiresAt"), limits.get("budgetDuration"))
+            more = (asked.models, metadata, limits.get("expiresAt"), limits.get("budgetDuration"))
             return await self._kept(secret, _INSERT, *kept, *more), secret
 
     async def change(self, row: Row, asked: keyfields.Asked, by: str) -> Row:
@@ -107,8 +108,12 @@ class Keys:
         """
         limits = await self._limits.applied(asked.limits, fill=False)
         changes = keyfields.for_gateway(limits) | ({"models": asked.models} if asked.models else {})
-        if asked.metadata is not None:
-            changes["metadata"] = asked.metadata
+        metadata = keyfields.labelled(asked.metadata, limits, row["metadata"])
+        if metadata != row["metadata"]:
+            known = await self._spend.keys([row["token"]])
+            changes = (
+                {"metadata": metadata, **keyfields.per_model(known[row["token"]]), **changes} if known else changes
+            )
         async with self.turn(row["user_id"]):
             if asked.models or asked.active:
                 await self._check_models(row["user_id"], asked.models or row["models"])
@@ -116,19 +121,19 @@ class Keys:
                 await answer_of(self._gateway.change_key(row["token"], **changes), "change this key")
             if asked.active is not None:
                 await answer_of(self._gateway.block_key(row["token"], not asked.active), "block this key")
-            return await self._noted(row, asked, limits, by)
+            return await self._noted(row, replace(asked, limits=limits, metadata=metadata), by)
 
-    async def _noted(self, row: Row, asked: keyfields.Asked, limits: dict[str, Any], by: str) -> Row:
+    async def _noted(self, row: Row, asked: keyfields.Asked, by: str) -> Row:
         blocked = row["blocked_by"] if asked.active is None else "" if asked.active else by
         statement = """update api_keys set name = $2, models = $3, metadata = $4, expires_at = $5, blocked_by = $6,
             budget_duration = $7, updated_at = now() where id = $1 returning *"""
         values = (
             asked.name or row["name"],
             asked.models or row["models"],
-            row["metadata"] if asked.metadata is None else asked.metadata,
-            limits.get("expiresAt", row["expires_at"]),
+            asked.metadata,
+            asked.limits.get("expiresAt", row["expires_at"]),
             blocked,
-            limits.get("budgetDuration", row["budget_duration"]),
+            asked.limits.get("budgetDuration", row["budget_duration"]),
         )
         return there(await self._database.row(statement, row["id"], *values), "API key")
 

@@ -1,0 +1,76 @@
+"""Caps: what may be spent per key, per user and per application, and how near each is to its cap.
+
+LiteLLM keeps a counter of dollars per key and per user and looks at it before each call; an answer's cost is added when
+the answer is complete. So a cap stops the next call, never one on its way (`overshoot` measures what that costs). It
+does nothing about a soft cap without an alerting channel: the warning is `state`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from maas_lab.cap_shares import Cap
+from maas_lab.gateway import Gateway
+from maas_lab.lab import Lab
+from maas_lab.rows import KeyInfo
+from maas_lab.tables import Table
+
+__all__ = ["Cap", "state"]
+
+
+def state(source: Gateway | Lab) -> Table[Cap]:
+    """Return what live keys, users and applications have spent, and what they may spend.
+
+    A soft cap of a key is that of `create_key`, `update_key` or `cap_application`; where there is none, `warning`
+    begins at 80 % of the cap. An application's cap is the sum of its keys' caps and of what its deleted keys have
+    spent: what the gateway enforces, however it was set. It has none as long as one of its keys has none.
+
+    Args:
+        source: the gateway, or the lab, whose gateway it is.
+
+    Returns:
+        Rows of `key`, then of `user`, then of `application`, each in the order of their names.
+    """
+    gateway = source.gateway if isinstance(source, Lab) else source
+    now = datetime.now(UTC)
+    listed = gateway.keys()
+    live = [key for key in listed if key.expires is None or key.expires > now]
+    # An expired key spends nothing any more, like a deleted one.
+    gone = _unrotated([*gateway.keys(deleted=True), *(key for key in listed if key not in live)], listed)
+    keys = [_cap("key", key.name, key.spend, key.soft_budget, key.max_budget) for key in live]
+    users = [_cap("user", user.name, user.spend, None, user.max_budget) for user in gateway.users()]
+    names = sorted({key.application for key in live if key.application})
+    applications = [_application(name, live, gone) for name in names]
+    return Table(Cap, [*sorted(keys, key=lambda cap: cap.name), *users, *applications])
+
+
+def _application(name: str, live: Iterable[KeyInfo], gone: Iterable[KeyInfo]) -> Cap:
+    before = sum(key.spend for key in gone if key.application == name)
+    own = [key for key in live if key.application == name]
+    caps, softs = ([_most(key, amount) for key in own] for amount in ("max_budget", "soft_budget"))
+    sums = [before + sum(amounts) if None not in amounts else None for amounts in (softs, caps)]
+    return _cap("application", name, before + sum(key.spend for key in own), *sums)
+
+
+def _most(key: KeyInfo, amount: str) -> float | None:
+    """Return a budget of a key; a blocked one spends no more than it has."""
+    return key.spend if key.blocked else getattr(key, amount)
+
+
+def _unrotated(gone: list[KeyInfo], listed: list[KeyInfo]) -> list[KeyInfo]:
+    """Leave out keys that were rotated: their spend is part of their successor's.
+
+    A rotation makes the new key before it deletes the old one, and gives it the same name.
+    """
+
+    def succeeded(old: KeyInfo) -> bool:
+        later = (key for key in (*gone, *listed) if key.name == old.name and key.hash != old.hash)
+        return any(key.created_at and old.created_at < key.created_at < old.deleted_at for key in later)
+
+    return [key for key in gone if not (key.created_at and key.deleted_at and succeeded(key))]
+
+
+def _cap(kind: str, name: str, spend: float, soft: float | None, cap: float | None) -> Cap:
+    """Return a cap without the dust of adding floats."""
+    return Cap.of(kind, name, *(None if amount is None else float(f"{amount:.12g}") for amount in (spend, soft, cap)))
