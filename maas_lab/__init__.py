@@ -26,6 +26,7 @@ _HOME = {
     "overlays": "maas_lab.overlays",
     "platform_secrets": "maas_lab.secrets",
     "plots": "maas_lab.plots",
+    "usage": "maas_lab.usage",
     "widgets": "maas_lab.widgets",
 }
 __all__ = sorted(_HOME)

@@ -48,6 +48,11 @@ class Gateway:
         """The gateway's address; the OpenAI API is at `/v1` below it."""
         return self._rest.url
 
+    @property
+    def rest(self) -> Rest:
+        """The calls that all this is made of."""
+        return self._rest
+
     def close(self) -> None:
         """Close the connections."""
         self._rest.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import openai
 
@@ -15,6 +16,9 @@ from maas_lab.links import Link
 from maas_lab.local import LocalCluster
 from maas_lab.platform import Platform
 from maas_lab.portal import Portal
+
+if TYPE_CHECKING:
+    from maas_lab.usage_gateway import GatewayUsage
 
 MANIFESTS = Path(__file__).parents[1] / "manifests"
 
@@ -96,6 +100,13 @@ class Lab:
         if not folder.is_dir():
             raise UsageError(f"{folder} is not there", hint="run the lessons from a clone of the lab's repository")
         return folder
+
+    @property
+    def usage(self) -> GatewayUsage:
+        """Who has used what, as the gateway's spend rows tell it: `lab.usage.rows(usage.last(24))`."""
+        from maas_lab.usage_gateway import GatewayUsage  # pandas only for those who count
+
+        return GatewayUsage(self.gateway)
 
     def client(self, key: ApiKey | str) -> openai.OpenAI:
         """Return a stock OpenAI client that calls this gateway with a key."""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from math import ceil, floor
+from typing import Any
 
+from maas_lab.bookings import Reader, Span
 from maas_lab.errors import UsageError
 from maas_lab.rest import Rest
 from maas_lab.rows import KeyInfo, SpendRow, UserInfo
@@ -12,11 +15,18 @@ from maas_lab.rows import KeyInfo, SpendRow, UserInfo
 _EVER = datetime.min.replace(tzinfo=UTC)
 
 
+def key_rows(rest: Rest, **filters: str) -> list[dict[str, Any]]:
+    """Return the gateway's own rows of its keys; `status="deleted"` lists those that are gone."""
+    params = {"return_full_object": "true", **filters}
+    # A key can be deleted, made anew with the same secret, and deleted again: then it is listed twice.
+    identity = "id" if filters.get("status") == "deleted" else "token"
+    names = {"rows": "keys", "total": "total_count", "size": "size", "identity": identity}
+    return rest.every_row("/key/list", params, **names)
+
+
 def keys(rest: Rest, **filters: str) -> list[KeyInfo]:
     """Return every key of the gateway, the newest first; `status="deleted"` lists those that are gone."""
-    params = {"return_full_object": "true", **filters}
-    names = {"rows": "keys", "total": "total_count", "size": "size", "identity": "token"}
-    found = [KeyInfo.read(row, row["token"]) for row in rest.every_row("/key/list", params, **names)]
+    found = [KeyInfo.read(row, row["token"]) for row in key_rows(rest, **filters)]
     return sorted(found, key=lambda key: (key.created_at or _EVER, key.hash), reverse=True)
 
 
@@ -28,7 +38,7 @@ def users(rest: Rest) -> list[UserInfo]:
 
 
 def calls(rest: Rest, since: datetime, until: datetime, only: Mapping[str, str]) -> list[SpendRow]:
-    """Return every booked call between two moments, the oldest first.
+    """Return every booked call between two moments, both included, the oldest first.
 
     Args:
         rest: the gateway.
@@ -39,10 +49,8 @@ def calls(rest: Rest, since: datetime, until: datetime, only: Mapping[str, str])
     Raises:
         UsageError: a time has no time zone.
     """
-    # The gateway takes whole seconds, so ask for a little more and choose here.
-    span = {"start_date": _second(since), "end_date": _second(until + timedelta(seconds=1))}
-    names = {"rows": "data", "total": "total", "size": "page_size", "identity": "request_id"}
-    found = rest.every_row("/spend/logs/v2", {**span, **only}, **names)
+    span = Span(floor(_timestamp(since)), ceil(_timestamp(until + timedelta(microseconds=1))))
+    found = [row for _, rows in Reader(rest, only).pieces(span) for row in rows]
     owners = _owners(rest) if found else {}
     rows = [SpendRow.read(row, owners) for row in found]
     return sorted((row for row in rows if since <= row.time <= until), key=lambda row: (row.time, row.request_id))
@@ -54,11 +62,11 @@ def tomorrow() -> datetime:
 
 
 def _owners(rest: Rest) -> dict[str, KeyInfo]:
-    # Deleted keys too: what they spent is still to be paid.
-    return {key.hash: key for key in [*keys(rest, status="deleted"), *keys(rest)]}
+    # Deleted keys too: what they spent is still to be paid. The latest of a hash counts.
+    return {key.hash: key for key in [*reversed(keys(rest, status="deleted")), *keys(rest)]}
 
 
-def _second(time: datetime) -> str:
-    if time.tzinfo is None:
-        raise UsageError("this time has no time zone", hint="datetime.now(UTC) has one")
-    return time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+def _timestamp(when: datetime) -> float:
+    if when.utcoffset() is None:
+        raise UsageError("this time has no time zone", hint="datetime.now(UTC) is a time in UTC")
+    return when.timestamp()

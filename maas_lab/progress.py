@@ -8,11 +8,16 @@ from ipywidgets import IntProgress
 
 
 class Progress(IntProgress):
-    """A bar that counts calls; its text form, which notebooks store and compare, does not move."""
+    """A bar that counts calls; its text form, which notebooks store and compare, does not move.
 
-    def __init__(self, total: int) -> None:
+    Args:
+        total: how many calls are expected.
+        name: what is counted, for a total that differs from run to run.
+    """
+
+    def __init__(self, total: int, name: str = "") -> None:
         super().__init__(max=max(1, total))
-        self.total = total
+        self.total, self._told = total, name or f"{total} calls"
         self.advance(0)
 
     def advance(self, calls: int = 1) -> None:
@@ -21,7 +26,7 @@ class Progress(IntProgress):
         self.description = f"{self.value} of {self.total}"
 
     def __repr__(self) -> str:
-        return f"Progress({self.total} calls)"
+        return f"Progress({self._told})"
 
 
 def in_notebook() -> bool:

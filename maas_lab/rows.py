@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,6 +11,7 @@ from typing import Any
 
 # LiteLLM's prefix for the kind of server; the name at the model server follows, and may hold a slash.
 _PROVIDERS = ("hosted_vllm/", "openai/")
+_HASH = re.compile(r"[0-9a-f]{64}")
 _FINGERPRINT = "maas_lab_fingerprint"
 
 
@@ -46,7 +49,7 @@ class CatalogModel:
         return cls(
             name=row["model_name"],
             id=info["id"],
-            served=_served(params["model"]),
+            served=served_name(params["model"]),
             api_base=params.get("api_base") or "",
             input_cost=float(params.get("input_cost_per_token") or 0),
             output_cost=float(params.get("output_cost_per_token") or 0),
@@ -123,14 +126,14 @@ class KeyInfo:
             rpm_limit=row.get("rpm_limit"),
             tpm_limit=row.get("tpm_limit"),
             blocked=bool(row.get("blocked")),
-            expires=_time(row.get("expires")),
+            expires=moment(row.get("expires")),
             application=told.get("application"),
             user=row.get("user_id") or None,
-            created_at=_time(row.get("created_at")),
+            created_at=moment(row.get("created_at")),
             team=row.get("team_alias") or row.get("team_id") or told.get("team") or None,
             soft_budget=_amount(told.get("soft_budget")),
             budget_duration=row.get("budget_duration") or None,
-            deleted_at=_time(row.get("deleted_at")),
+            deleted_at=moment(row.get("deleted_at")),
         )
 
 
@@ -171,7 +174,7 @@ class SpendRow:
     Attributes:
         request_id: equal to the `id` of the answer; for a refused call the header `x-litellm-call-id`.
         time: when the call arrived, UTC.
-        key_hash: SHA-256 of the key that called.
+        key_hash: SHA-256 of the key that called; empty when it sent none.
         key_name: its name; empty when the gateway never had this key.
         application: what the key is used for; None when it does not say.
         user: the owner of the key; None when it has none, and for most refused calls.
@@ -212,27 +215,37 @@ class SpendRow:
         """
         told = row.get("metadata") or {}
         owner = owners.get(row["api_key"])
-        begin, end = _time(row["startTime"]), _time(row["endTime"])
+        begin, end = moment(row["startTime"]), moment(row["endTime"])
         return cls(
             request_id=row["request_id"],
             time=begin,
-            key_hash=row["api_key"],
+            key_hash=booked_hash(row["api_key"]),
             key_name=told.get("user_api_key_alias") or (owner.name if owner else ""),
             application=owner.application if owner else None,
             user=row.get("user") or None,
             team=told.get("user_api_key_team_alias") or row.get("team_id") or (owner.team if owner else None),
-            model=row.get("model_group") or _served(row.get("model") or ""),
+            model=row.get("model_group") or served_name(row.get("model") or ""),
             prompt_tokens=int(row.get("prompt_tokens") or 0),
             completion_tokens=int(row.get("completion_tokens") or 0),
             total_tokens=int(row.get("total_tokens") or 0),
             cost=float(row.get("spend") or 0),
             status=row.get("status") or "success",
-            outcome=_outcome(row.get("status"), told.get("error_information") or {}),
+            outcome=call_outcome(row.get("status"), told.get("error_information") or {}),
             latency_s=(end - begin).total_seconds(),
         )
 
 
-def _outcome(status: str | None, error: Mapping[str, Any]) -> str:
+def booked_hash(key: str) -> str:
+    """Return the hash of the key of a spend row.
+
+    LiteLLM 1.81.0 books a key that does not begin with `sk-` as it came, so what somebody sent by mistake, e.g. the
+    key of another service, would be told to whoever reads spend rows.
+    """
+    return key if not key or _HASH.fullmatch(key) else hashlib.sha256(key.encode()).hexdigest()
+
+
+def call_outcome(status: str | None, error: Mapping[str, Any]) -> str:
+    """Return how a call ended, one of `refusals.OUTCOMES`, from a spend row's status and `error_information`."""
     if status != "failure":
         return "answered"
     if error.get("error_class") == "BudgetExceededError":
@@ -241,7 +254,8 @@ def _outcome(status: str | None, error: Mapping[str, Any]) -> str:
     return "rate limited" if code == "429" else "failed" if code.startswith("5") else "refused"
 
 
-def _served(model: str) -> str:
+def served_name(model: str) -> str:
+    """Return a model's name at its server: LiteLLM's name without the kind of server."""
     return next((model.removeprefix(prefix) for prefix in _PROVIDERS if model.startswith(prefix)), model)
 
 
@@ -250,5 +264,9 @@ def _amount(said: object) -> float | None:
     return float(said) if isinstance(said, int | float) and not isinstance(said, bool) else None
 
 
-def _time(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text).astimezone(UTC) if text else None
+def moment(text: str | None) -> datetime | None:
+    """Return a moment that LiteLLM tells, in UTC; it means UTC where it names no zone."""
+    if not text:
+        return None
+    found = datetime.fromisoformat(text)
+    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)

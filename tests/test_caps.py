@@ -66,7 +66,13 @@ def key_row(name, spend=0.0, cap=None, *, made=0, gone=None, **more):
     """A row of `/key/list`; times in minutes after noon."""
     at = {"created_at": made} | ({"deleted_at": gone} if gone is not None else {})
     times = {field: (NOON + timedelta(minutes=minutes)).isoformat() for field, minutes in at.items()}
-    row = {"token": f"{abs(hash((name, made))):064x}"[:64], "key_alias": name, "spend": spend, "max_budget": cap}
+    row = {
+        "id": f"{name} {made}",
+        "token": f"{abs(hash((name, made))):064x}"[:64],
+        "key_alias": name,
+        "spend": spend,
+        "max_budget": cap,
+    }
     return row | times | {"metadata": {"application": "chat", **more.pop("metadata", {})}} | more
 
 
