@@ -22,6 +22,7 @@ _HOME = {
     "faults": "maas_lab.faults",
     "keep_asking": "maas_lab.rollout",
     "manifests": "maas_lab.manifests",
+    "metrics": "maas_lab.metrics",
     "openai_client": "maas_lab.client",
     "overlays": "maas_lab.overlays",
     "platform_secrets": "maas_lab.secrets",

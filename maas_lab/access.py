@@ -12,6 +12,7 @@ from maas_lab.errors import NotFound
 from maas_lab.keys import ApiKey
 from maas_lab.objects import condition
 
+_KEYS = ("VLLM_API_KEY", "LLAMA_API_KEY")  # the variables from which the engines take the key that they want
 _LONGEST = 24  # the name of a Route and that of its namespace together are one part of a host, of 63 letters at most
 
 
@@ -46,6 +47,41 @@ def secret(body: Mapping[str, Any], key: str) -> ApiKey:
         hint = f"it has: {', '.join(sorted(data)) or 'nothing'}"
         raise NotFound(f"the Secret {name} has no key `{key}`", hint=hint)
     return ApiKey(base64.b64decode(data[key]).decode(), f"{key} of {name}")
+
+
+def serving_url(service: Mapping[str, Any]) -> str:
+    """Return the address that an InferenceService has: a Route's where it is exposed, else one inside the cluster.
+
+    Raises:
+        NotFound: it has none yet.
+    """
+    name, url = service["metadata"]["name"], (service.get("status") or {}).get("url")
+    if not url:
+        hint = f"cluster.describe('InferenceService', {name!r}) says what it waits for"
+        raise NotFound(f"the model server {name} has no address yet", "it is not ready", hint)
+    return url
+
+
+def serving_runtime(service: Mapping[str, Any]) -> str:
+    """Return the name of the ServingRuntime that serves an InferenceService; empty when none does yet."""
+    named = service["spec"]["predictor"].get("model", {}).get("runtime")
+    return named or (service.get("status") or {}).get("servingRuntimeName") or ""
+
+
+def serving_key(service: Mapping[str, Any], runtime: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Return which Secret and which of its keys hold the key that a model server wants; None where it wants none.
+
+    Args:
+        service: the InferenceService, whose own variables come before those of the recipe.
+        runtime: its ServingRuntime.
+    """
+    own = service["spec"]["predictor"].get("model", {}).get("env") or []
+    recipe = [one for container in runtime["spec"]["containers"] for one in container.get("env") or []]
+    for one in [*own, *recipe]:
+        source = (one.get("valueFrom") or {}).get("secretKeyRef")
+        if one["name"] in _KEYS and source:
+            return source["name"], source["key"]
+    return None
 
 
 def own_namespace(prefix: str, user: str) -> str:

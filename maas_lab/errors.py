@@ -34,6 +34,7 @@ LabError
 │   ├── InvalidRequest      the request itself is wrong
 │   ├── PortalBusy          too many calls in this minute
 │   └── PortalUnreachable   nothing answers at the portal's address
+├── MetricsError        the model server's own metrics cannot be read
 ├── LessonError         a lesson's source cannot be turned into notebooks, or a run of it failed
 └── ExerciseError       an exercise is not solved yet
     ├── NotDoneYet          the cell still holds its blank
@@ -269,6 +270,10 @@ class PortalBusy(PortalError):
 
 class PortalUnreachable(PortalError):
     """Nothing answers at the portal's address."""
+
+
+class MetricsError(LabError):
+    """The model server's own metrics cannot be read."""
 
 
 class LessonError(LabError):

@@ -16,6 +16,7 @@ from maas_lab.links import Link
 from maas_lab.local import LocalCluster
 from maas_lab.platform import Platform
 from maas_lab.portal import Portal
+from maas_lab.scraping import EngineMetrics
 
 if TYPE_CHECKING:
     from maas_lab.usage_gateway import GatewayUsage
@@ -77,6 +78,18 @@ class Lab:
             LoginFailed: name and password open nothing, or there is neither; says what to do.
         """
         return self._platform.login(persona, password)
+
+    def engine(self, name: str | None = None) -> EngineMetrics:
+        """Return the model server's own metrics: how busy it is, and how many tokens it takes and gives.
+
+        Args:
+            name: of its InferenceService; that of the lab's model when left out.
+
+        Raises:
+            NotFound: there is no such model server, or it has no address yet.
+            NotAllowed: the user may not look at it.
+        """
+        return self._platform.engine(name)
 
     @property
     def manifests(self) -> Path:

@@ -6,10 +6,14 @@ import contextlib
 import ssl
 
 from maas_lab import settings
+from maas_lab.access import serving_key, serving_runtime, serving_url
 from maas_lab.cluster import Cluster
 from maas_lab.errors import LoginFailed, NotAllowed, NotFound
 from maas_lab.gateway import Gateway
+from maas_lab.keys import ApiKey
+from maas_lab.objects import KubeObject
 from maas_lab.portal import Portal
+from maas_lab.scraping import EngineMetrics
 from maas_lab.settings import FACTS
 
 AUTHORITY = "kube-root-ca.crt"  # a ConfigMap in every namespace; on OpenShift it holds the router's signer as well
@@ -43,6 +47,32 @@ class Platform:
         """
         key = self.cluster.secret(self.facts["gateway-secret"], self.facts["gateway-secret-key"], self.namespace)
         return Gateway(self.cluster.route_url(self.facts["gateway-route"], self.namespace), key)
+
+    def engine(self, name: str | None = None) -> EngineMetrics:
+        """Return the metrics of the model server.
+
+        Args:
+            name: of its InferenceService; that of the platform's model when left out.
+
+        Raises:
+            NotFound: there is no such InferenceService, or it has no address yet.
+            NotAllowed: the user may not look at it.
+        """
+        try:
+            service = self.cluster.get("InferenceService", name or self.model, self.namespace)
+        except NotFound as error:
+            hint = "name another: lab.engine(name); `kubectl get isvc` lists them"
+            raise NotFound(f"no model server is named {name or self.model}", error.what, hint) from error
+        return EngineMetrics(serving_url(service), self._serving_key(service), verify=self._trusted())
+
+    def _serving_key(self, service: KubeObject) -> ApiKey | None:
+        """Return the key that a model server wants; None where none is named, or the user may not read it."""
+        # Without it vLLM still tells its metrics; llama.cpp refuses, and that error says what is missing.
+        with contextlib.suppress(NotFound, NotAllowed):
+            runtime = self.cluster.get("ServingRuntime", serving_runtime(service), self.namespace)
+            if named := serving_key(service, runtime):
+                return self.cluster.secret(*named, self.namespace)
+        return None
 
     @property
     def has_portal(self) -> bool:
