@@ -3,6 +3,7 @@
 import itertools
 import subprocess
 import sys
+import threading
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -172,3 +173,21 @@ def test_plots_never_load_the_network():
     code = "import sys, maas_lab.plots; print(sorted({'httpx', 'openai', 'kubernetes'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_figures_can_be_drawn_in_threads_while_others_are_drawn():
+    before, shown = dict(plt.rcParams), []
+
+    def draw():
+        figure = plots.calls_by_outcome(MIXED)
+        shown.append((figure._repr_png_(), plt.get_fignums()))
+
+    threads = [threading.Thread(target=draw) for _ in range(6)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join(30)
+    assert len(shown) == 6
+    assert {png for png, _ in shown} == {shown[0][0]}
+    assert [known for _, known in shown if known] == []  # a notebook shows what pyplot knows
+    assert dict(plt.rcParams) == before

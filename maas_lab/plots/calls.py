@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 
-from maas_lab.plots.figure import LOOKS, STYLE, DescribedFigure
+from maas_lab.plots.figure import LOOKS, DescribedFigure, styled
 from maas_lab.refusals import OUTCOMES
 
 # What a pod does; a pattern each, so that the colour never stands alone.
@@ -26,14 +25,13 @@ def calls_by_outcome(frame: pd.DataFrame) -> DescribedFigure:
         A figure whose title says how many calls were answered; `description` says the same and more in words.
     """
     counts = counts_of(frame)
-    with plt.style.context(STYLE):
-        figure, axes = plt.subplots(layout="constrained", FigureClass=DescribedFigure)
+    with styled() as figure:
+        axes = figure.subplots()
         _lanes(axes, frame.sort_values("started_s"), counts)
         axes.set_title(finding(counts))
         axes.set_xlabel("seconds since the first call")
         axes.set_ylabel("calls, one bar each")
     figure.description = _words(frame, counts)
-    plt.close(figure)
     return figure
 
 
@@ -50,10 +48,8 @@ def rollout(calls: pd.DataFrame, pods: pd.DataFrame) -> DescribedFigure:
     """
     counts = counts_of(calls)
     names = list(pods.groupby("pod")["from_s"].min().sort_values(kind="stable").index)
-    with plt.style.context(STYLE):
-        figure, (upper, lower) = plt.subplots(
-            2, layout="constrained", sharex=True, height_ratios=[2, 1], FigureClass=DescribedFigure
-        )
+    with styled() as figure:
+        upper, lower = figure.subplots(2, sharex=True, height_ratios=[2, 1])
         _dots(upper, calls, counts)
         labels = ["the old pod", "the new pod"] if len(names) == 2 else [f"pod {n + 1}" for n in range(len(names))]
         _lives(lower, pods, names, labels)
@@ -62,7 +58,6 @@ def rollout(calls: pd.DataFrame, pods: pd.DataFrame) -> DescribedFigure:
         lower.set_xlabel("seconds since the first call")
     figure.description = f"{finding(counts)}. Above, one point per call: when it began, and how long it took. Below, "
     figure.description += f"what the pods did: {_told(pods, names, labels)}."
-    plt.close(figure)
     return figure
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import io
 import textwrap
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import matplotlib.pyplot as plt
-from matplotlib import font_manager
+from matplotlib import font_manager, style
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
@@ -55,6 +55,10 @@ OTHERS = Look("#777777", "xx")
 REJECTED = Look("#D55E00", "xxx")
 
 
+# Boards draw in threads of their own while cells run, and matplotlib's settings are one for all threads.
+_ALONE = threading.RLock()
+
+
 class DescribedFigure(Figure):
     """A figure that says in words what it shows, for those who cannot see it.
 
@@ -65,11 +69,12 @@ class DescribedFigure(Figure):
     description = ""
 
     def savefig(self, fname: Any, **options: Any) -> None:
-        """Save the figure, as matplotlib does; a PNG file holds the description too."""
+        """Save the figure, as matplotlib does, one figure at a time; a PNG file holds the description too."""
         kind = options.get("format") or Path(str(fname)).suffix.lstrip(".") or "png"
         if kind == "png":
             options["metadata"] = {"Description": self.description, **(options.get("metadata") or {})}
-        super().savefig(fname, **options)
+        with _ALONE:
+            super().savefig(fname, **options)
 
     def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, str], dict[str, Mapping[str, str]]]:
         # No data, because the PNG comes from elsewhere; nbconvert reads its alternative text from here.
@@ -83,27 +88,33 @@ class DescribedFigure(Figure):
 
 
 @contextmanager
+def styled(figsize: tuple[float, float] | None = None) -> Iterator[DescribedFigure]:
+    """Make a figure in the lab's style, of so many inches, whichever thread asks, one at a time.
+
+    pyplot does not know the figure: what it knows, a notebook shows at the end of a cell, half drawn by another thread.
+    """
+    with _ALONE, style.context(STYLE):
+        yield DescribedFigure(figsize, layout="constrained")
+
+
+@contextmanager
 def drawing(
-    title: str, description: str, rows: int = 1, **options: Any
+    title: str, description: str, rows: int = 1, figsize: tuple[float, float] | None = None, **options: Any
 ) -> Iterator[tuple[DescribedFigure, list[Axes]]]:
-    """Make a figure in the lab's style, with the title above its uppermost chart; closed when the block has ended.
+    """Make a figure in the lab's style, with the title above its uppermost chart.
 
     Args:
         title: the finding.
         description: the same and more in words.
         rows: how many charts, one above the other.
-        options: as `plt.subplots` takes them.
+        figsize: width and height in inches; None for the style's.
+        options: as `Figure.subplots` takes them.
     """
-    with plt.style.context(STYLE):
-        made = {"layout": "constrained", "squeeze": False, "FigureClass": DescribedFigure}
-        figure, grid = plt.subplots(rows, **made, **options)
-        charts = list(grid[:, 0])
-        try:
-            yield figure, charts
-            _entitle(charts, title)
-            figure.description = description
-        finally:
-            plt.close(figure)
+    with styled(figsize) as figure:
+        charts = list(figure.subplots(rows, squeeze=False, **options)[:, 0])
+        yield figure, charts
+        _entitle(charts, title)
+        figure.description = description
 
 
 def _entitle(charts: Sequence[Axes], title: str) -> None:
