@@ -15,6 +15,7 @@ _HOME = {
     "ask": "maas_lab.client",
     "ask_many": "maas_lab.client",
     "caps": "maas_lab.caps",
+    "chargeback": "maas_lab.chargeback",
     "checks": "maas_lab.checks",
     "connect": "maas_lab.lab",
     "errors": "maas_lab.errors",
@@ -27,6 +28,7 @@ _HOME = {
     "overlays": "maas_lab.overlays",
     "platform_secrets": "maas_lab.secrets",
     "plots": "maas_lab.plots",
+    "report": "maas_lab.report",
     "usage": "maas_lab.usage",
     "widgets": "maas_lab.widgets",
 }

@@ -1,6 +1,6 @@
 """Every failure a learner can meet: what happened, why, and what to try next.
 
-LabError
+LabError                expected failures only: a bug keeps its own type and its traceback
 ├── UsageError          a parameter, an option or the configuration file is wrong (exit code 2)
 ├── EnvironmentFault    this machine lacks something: space, rights, Python, a program
 ├── InstallError        the runtime environment could not be built
@@ -35,12 +35,12 @@ LabError
 │   ├── PortalBusy          too many calls in this minute
 │   └── PortalUnreachable   nothing answers at the portal's address
 ├── MetricsError        the model server's own metrics cannot be read
+├── AccountingError     usage, a price list or money does not allow what was asked for
+│   └── MissingPrice        a price list has no price of this item on this day
 ├── LessonError         a lesson's source cannot be turned into notebooks, or a run of it failed
 └── ExerciseError       an exercise is not solved yet
     ├── NotDoneYet          the cell still holds its blank
     └── NotQuite            the live system does not show what was asked for
-
-Only expected failures derive from LabError; a bug keeps its own type and its traceback.
 """
 
 from __future__ import annotations
@@ -274,6 +274,14 @@ class PortalUnreachable(PortalError):
 
 class MetricsError(LabError):
     """The model server's own metrics cannot be read."""
+
+
+class AccountingError(LabError):
+    """Usage, a price list or money does not allow what was asked for."""
+
+
+class MissingPrice(AccountingError):
+    """A price list has no price of this item on this day."""
 
 
 class LessonError(LabError):

@@ -100,7 +100,7 @@ def _is_left(request: Request) -> bool:
 
 def _is_here(url: str) -> bool:
     parts = urlsplit(url)
-    return parts.scheme in ("data", "blob") or parts.hostname == "127.0.0.1"
+    return parts.scheme in ("data", "blob", "file") or parts.hostname == "127.0.0.1"
 
 
 @pytest.fixture

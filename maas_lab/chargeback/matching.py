@@ -1,0 +1,138 @@
+"""Calls of clients and rows of the gateway, matched one by one; what does not match, by its cause.
+
+Each finding is an application, a cause, a number of calls, and the tokens by which the next account differs from the
+one before: client + findings = booked, booked + findings = invoiced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+
+from maas_lab.usage_frames import NO_KEY, UNLABELLED
+from maas_lab.windows import Window
+
+BOOKING_S = 30  # a call is in the gateway's rows 2 to 15 s after its end (measured 2026-11-23); twice that is too late
+
+# Causes in the order in which they are told, with what they mean and what to do.
+CAUSES = {
+    "rejected": "the client was refused, and no tokens were used",
+    "in flight": f"answered less than {BOOKING_S} s before the rows were read; fetch them again",
+    "answer lost": "the gateway served and booked it, but the client got no answer, e.g. because it stopped waiting",
+    "stream without usage": "the stream ended without a count of tokens, so the gateway estimated it; "
+    "ask with stream_options.include_usage",
+    "no token count": "the gateway booked the call without tokens; the client knows how many",
+    "key deleted": "the gateway no longer knows whose key this was; block or expire keys instead of deleting them",
+    "key without label": "the key does not say which application it belongs to; make keys with application=",
+    "another key": "the client called with the key of another application",
+    "reported twice": "the client's list holds the same call more than once",
+    "booked twice": "the gateway's rows hold the same call more than once",
+    "not reported": "booked with this application's key, but in no client's list: somebody else has the key, or an SDK "
+    "has called again by itself",
+    "outside the period": "the call does not lie in the invoice's period",
+    "counted differently": "client and gateway count different tokens, and the rows do not show why",
+    "not booked": f"answered, but not in the rows; if that was less than {BOOKING_S} s ago, fetch them again",
+    "other rows": "the invoice was made of other rows than these; make both of the same",
+}
+UNEXPLAINED = frozenset({"counted differently", "not booked", "other rows"})
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A difference between two accounts.
+
+    Attributes:
+        application: whose account it is in.
+        cause: one of `CAUSES`.
+        tokens: by which the later account differs from the earlier one.
+        calls: how many.
+        other: the application on the other side, where there is one.
+    """
+
+    application: str
+    cause: str
+    tokens: int
+    calls: int = 1
+    other: str = ""
+
+
+def findings(calls: pd.DataFrame, rows: pd.DataFrame, window: Window, as_of: datetime) -> Iterator[Finding]:
+    """Compare what clients saw with what the gateway booked.
+
+    Args:
+        calls: `application`, `outcome`, `tokens`, `request_id`, and `ended` (when it ended by the gateway's clock; NaT
+            where nobody knows).
+        rows: of the gateway, with `tokens` (never missing), `metered` and `streamed` (bool).
+        window: the invoice's period.
+        as_of: when the rows were read.
+    """
+    told = (calls["request_id"] != "") & calls.duplicated("request_id")
+    for call in calls[told].itertuples():
+        yield Finding(call.application, "reported twice", -call.tokens)
+    again = rows.duplicated("request_id")
+    for row in rows[again].itertuples():
+        yield Finding(row.application, "booked twice", row.tokens)
+    booked = {row.request_id: row for row in rows[~again].itertuples()}
+    for call in calls[~told].itertuples():
+        row = booked.pop(call.request_id, None) if call.request_id else None
+        yield from _unmatched(call, window, as_of) if row is None else _matched(call, row)
+    for row in booked.values():
+        yield Finding(row.application, "not reported", row.tokens)
+
+
+def _unmatched(call: Any, window: Window, as_of: datetime) -> Iterator[Finding]:
+    if call.outcome != "answered":
+        cause = "rejected"
+    elif pd.isna(call.ended):
+        cause = "not booked"
+    elif call.ended < window.since or (call.ended >= window.until and not window.running):
+        cause = "outside the period"
+    else:
+        cause = "in flight" if (as_of - call.ended).total_seconds() < BOOKING_S else "not booked"
+    yield Finding(call.application, cause, -call.tokens)
+
+
+def _matched(call: Any, row: Any) -> Iterator[Finding]:
+    if row.application != call.application:
+        cause = _stray(row)
+        yield Finding(call.application, cause, -call.tokens, other=row.application)
+        yield Finding(row.application, cause, call.tokens, other=call.application)
+    more = row.tokens - call.tokens
+    if call.outcome != "answered":
+        yield Finding(row.application, "answer lost" if row.outcome == "answered" else "rejected", more)
+    elif more:
+        yield Finding(row.application, _count(row), more)
+
+
+def _stray(row: Any) -> str:
+    if row.application != UNLABELLED:
+        return "another key"
+    return "key deleted" if row.key == NO_KEY else "key without label"
+
+
+def _count(row: Any) -> str:
+    if not row.metered:
+        return "no token count"
+    return "stream without usage" if row.streamed else "counted differently"
+
+
+def ended(calls: pd.DataFrame, rows: pd.DataFrame) -> pd.Series:
+    """Return when each call ended, by the gateway's clock; NaT where no other call of its application tells.
+
+    Clients count seconds from the first call of a run, and the gateway's rows have the time, so the next booked call
+    of the same run in a client's list shows how the two go together.
+
+    Args:
+        calls: `application`, `request_id`, `started_s`, `seconds`, in the order in which they were made.
+        rows: `request_id`, `time`.
+    """
+    booked = rows.drop_duplicates("request_id").set_index("request_id")["time"]
+    arrived = booked.reindex(calls["request_id"]).set_axis(calls.index)
+    begin = arrived - pd.to_timedelta(calls["started_s"].astype(float), unit="s")
+    runs = begin.groupby(calls["application"], sort=False)
+    begin = runs.ffill().fillna(runs.bfill())
+    return begin + pd.to_timedelta((calls["started_s"] + calls["seconds"]).astype(float), unit="s")

@@ -1,0 +1,76 @@
+"""Money: sums that are exact, cents, and how amounts are written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation, localcontext
+from typing import Any
+
+from maas_lab.errors import AccountingError, UsageError
+from maas_lab.usage_frames import money
+
+CENT = Decimal("0.01")
+LARGEST = Decimal("1e12")  # dollars; whoever owes more has a wrong number
+
+# Enough digits for sums of any doubles up to LARGEST: nothing is rounded unless somebody asks for cents.
+_EXACT = Context(prec=700)
+
+
+def amount(value: Any, what: str) -> Decimal:
+    """Return an amount of money as a decimal.
+
+    Args:
+        value: a number, a text, or a Decimal.
+        what: whose amount it is, for the error.
+
+    Raises:
+        AccountingError: it is no number, or larger than any real bill.
+    """
+    try:
+        number = money(value)
+    except (InvalidOperation, TypeError, ValueError, UsageError) as error:
+        raise _wrong(what, value, "this is not a number") from error
+    if not number.is_finite():
+        raise _wrong(what, value, "this is not a number")
+    if abs(number) > LARGEST:
+        raise _wrong(what, value, f"more than {LARGEST:,.0f} dollars cannot be right")
+    return number
+
+
+def _wrong(what: str, value: Any, why: str) -> AccountingError:
+    return AccountingError(f"{what} is {value}", why, "correct it where it comes from, then account again")
+
+
+def exact_sum(amounts: Iterable[Decimal]) -> Decimal:
+    """Add up amounts without rounding; zero for none."""
+    with localcontext(_EXACT):
+        return sum(amounts, Decimal(0))
+
+
+def less(number: Decimal, other: Decimal) -> Decimal:
+    """Subtract without rounding; Python's own minus keeps 28 digits."""
+    return _EXACT.subtract(number, other)
+
+
+def product(count: int, price: Decimal) -> Decimal:
+    """Multiply without rounding."""
+    return _EXACT.multiply(Decimal(int(count)), price)
+
+
+def cents(number: Decimal) -> Decimal:
+    """Round to whole cents, half to even, as banks do, so that many roundings do not add up to one side."""
+    with localcontext(_EXACT):
+        return number.quantize(CENT, rounding=ROUND_HALF_EVEN)
+
+
+def plain(number: Decimal) -> str:
+    """Write all digits, without an exponent and without zeros at the end."""
+    with localcontext(_EXACT):
+        text = f"{number.normalize():f}"
+    return "0" if text == "-0" else text
+
+
+def written(number: Decimal, currency: str = "USD") -> str:
+    """Write an amount for people: `$1,234.50`, `-$0.05`, `EUR 12.00`."""
+    sign, unit = ("-" if number < 0 else ""), ("$" if currency == "USD" else f"{currency} ")
+    return f"{sign}{unit}{number.copy_abs():,.2f}"

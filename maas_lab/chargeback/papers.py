@@ -1,0 +1,168 @@
+"""An invoice on paper: which tables and which words it has, in each format."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from maas_lab.chargeback import periods, tables
+from maas_lab.chargeback.frames import COUNTS
+from maas_lab.chargeback.money import exact_sum, plain, written
+from maas_lab.chargeback.tables import Column, Sheet
+
+if TYPE_CHECKING:
+    from maas_lab.chargeback.invoices import Invoice
+
+_WORDS = {"team": "Team", "application": "Application", "user": "User", "key": "Key", "model": "Model"}
+_KEYS = {
+    "tokens": "by tokens: each share is proportional to all tokens used",
+    "hits": "by hits: each share is proportional to the answered calls",
+    "peak": "by peak share: each share is proportional to the tokens of the own busiest hour",
+    "even": "evenly: everybody pays the same",
+}
+_CHARGES = ("exact", "amount")
+_ROUNDING = "each line is rounded to cents, half to even; totals are sums of rounded lines"
+
+
+def sheets(bill: Invoice) -> list[Sheet]:
+    """Return its two tables for people: who pays what, and the usage behind it."""
+    # An amount of less than half a cent is written out, so it comes from the exact charges.
+    shown = [_shown(*pair) for pair in zip(bill.lines["exact"], bill.lines["amount"], strict=True)]
+    return [_totals(bill), _lines(bill, bill.lines.assign(shown=shown), [Column("shown", "Amount", "money")])]
+
+
+def accounts(bill: Invoice) -> list[Sheet]:
+    """Return the same two tables to calculate with: exact charges and amounts apart."""
+    both = [Column("exact", "Exact", "exact"), Column("amount", "Amount", "money")]
+    return [_totals(bill), _lines(bill, bill.lines, both)]
+
+
+def rules(bill: Invoice) -> tuple[tuple[str, str], ...]:
+    """Return by which rules it was made and what to know about it: a name and a text each."""
+    found = [("Period", periods.words(bill.window)), ("Prices", bill.basis), ("Rounding", _rounding(bill))]
+    if bill.fixed:
+        told = f"{written(bill.fixed, bill.currency)} shared out {_KEYS[bill.allocation]}; cents by largest remainder"
+        found.append(("Platform", told))
+    return (*found, *_remarks(bill))
+
+
+def _rounding(bill: Invoice) -> str:
+    if not bill.rounding:
+        return _ROUNDING
+    exact = exact_sum(bill.lines["exact"])
+    verb = "added" if bill.rounding > 0 else "taken away"
+    return f"{_ROUNDING}; the exact usage is {plain(exact)}, so rounding has {verb} {plain(bill.rounding.copy_abs())}"
+
+
+def _remarks(bill: Invoice) -> list[tuple[str, str]]:
+    lines, found = bill.lines, []
+    if not len(lines):
+        return [("Usage", "no calls were booked in this period")]
+    if rejected := int(lines["rejected"].sum()):
+        found.append(("Rejected", f"{_calls(rejected)} rejected, listed here at what was booked: usually nothing"))
+    if unmetered := int(lines["unmetered"].sum()):
+        cost = "billed as booked" if bill.booked else "with nothing to be billed by"
+        found.append(("Unmetered", f"{_calls(unmetered)} answered without a token count, {cost}"))
+    if negative := int((lines["exact"] < 0).sum()):
+        found.append(("Credits", f"negative lines: {negative}; the gateway booked less than nothing, ask why"))
+    if odd := int((lines["prompt_tokens"] + lines["completion_tokens"] != lines["total_tokens"]).sum()):
+        found.append(("Tokens", f"lines where prompt and completion tokens do not add up to the total: {odd}"))
+    return found
+
+
+def _calls(count: int) -> str:
+    return f"{count:,} call was" if count == 1 else f"{count:,} calls were"
+
+
+def _totals(bill: Invoice) -> Sheet:
+    counts = [Column("hits", "Hits", "count"), Column("rejected", "Rejected", "count")]
+    counts += [Column("total_tokens", "Tokens", "count")]
+    parts = [Column("usage", "Usage", "money"), Column("platform", "Platform", "money")] if bill.fixed else []
+    columns = (*_names(bill.by), *counts, *parts, Column("total", "Total", "money"))
+    return sheet("To pay", bill.totals, columns, bill.currency)
+
+
+def _lines(bill: Invoice, frame: pd.DataFrame, charges: list[Column]) -> Sheet:
+    counts = {
+        "hits": "Hits",
+        "rejected": "Rejected",
+        "prompt_tokens": "Prompt tokens",
+        "completion_tokens": "Completion tokens",
+        "unmetered": "Unmetered",
+    }
+    columns = (*_names((*bill.by, "model")), *(Column(name, label, "count") for name, label in counts.items()))
+    return sheet("Usage by model", frame, (*columns, *charges), bill.currency, bill.usage)
+
+
+def _shown(exact: Decimal, amount: Decimal) -> Decimal:
+    return amount if amount or not exact else exact
+
+
+def _names(by: tuple[str, ...]) -> tuple[Column, ...]:
+    return tuple(Column(name, _WORDS.get(name, name.capitalize())) for name in by)
+
+
+def sheet(
+    caption: str, frame: pd.DataFrame, columns: tuple[Column, ...], currency: str, total: Decimal | None = None
+) -> Sheet:
+    """Return a frame as a table with sums below it; `total` stands for the sum of the last column where it is given."""
+    rows = tuple(tuple(_plain(row[column.name], column) for column in columns) for row in frame.to_dict("records"))
+    foot: list[Any] = [_sum(frame, column) if column.is_number else None for column in columns]
+    foot[0] = "Total"
+    foot[-1] = foot[-1] if total is None else total
+    return Sheet(caption, columns, rows, tuple(foot), currency)
+
+
+def _plain(value: Any, column: Column) -> Any:
+    return int(value) if column.kind == "count" else value
+
+
+def _sum(frame: pd.DataFrame, column: Column) -> Any:
+    return int(frame[column.name].sum()) if column.kind == "count" else exact_sum(frame[column.name])
+
+
+def markdown(bill: Invoice) -> str:
+    """Return the whole invoice in Markdown."""
+    told = [f"- {tables.escaped(name)}: {tables.escaped_words(text)}" for name, text in bill.rules]
+    parts = [f"# {tables.escaped(bill.title)}", f"**Total: {tables.escaped(written(bill.total, bill.currency))}**"]
+    return "\n\n".join([*parts, *map(tables.markdown, sheets(bill)), "\n".join(told)]) + "\n"
+
+
+def html(bill: Invoice) -> str:
+    """Return the whole invoice as a fragment of HTML."""
+    told = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in bill.rules)
+    return f"<section>{_heading(bill)}{_tables(bill)}<dl>{told}</dl></section>"
+
+
+def preview(bill: Invoice) -> str:
+    """Return it as a notebook shows it: without moments, with the length of the period."""
+    told = f"{periods.length(bill.window)}, prices {bill.basis}"
+    return f"<section>{_heading(bill)}<p>{escape(told)}</p>{_tables(bill)}</section>"
+
+
+def _heading(bill: Invoice) -> str:
+    total = written(bill.total, bill.currency)
+    return f"<h2>{escape(tables.clean(bill.title))}</h2><p><strong>Total: {escape(total)}</strong></p>"
+
+
+def _tables(bill: Invoice) -> str:
+    return "".join(map(tables.html, sheets(bill)))
+
+
+def csv(bill: Invoice) -> str:
+    """Return a line per usage charge and per share of the fixed cost, for other programs."""
+    span = (bill.currency, bill.window.since.isoformat(), bill.window.until.isoformat())
+    rows = [
+        (*(row[name] for name in (*bill.by, "model")), "usage", *(row[name] for name in (*COUNTS, *_CHARGES)), *span)
+        for row in bill.lines.to_dict("records")
+    ]
+    nothing = [None] * len(COUNTS)
+    rows += [
+        (*(row[name] for name in bill.by), "", "platform", *nothing, row["platform"], row["platform"], *span)
+        for row in (bill.totals.to_dict("records") if bill.fixed else ())
+    ]
+    names = (*bill.by, "model", "kind", *COUNTS, *_CHARGES, "currency", "since", "until")
+    return tables.csv_text(names, rows)
