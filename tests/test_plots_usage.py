@@ -81,8 +81,8 @@ def overlaps(labels):
 
 
 def drawn(figure):
-    """Draw it as a notebook does, where every warning is an error, and return it."""
-    assert figure._repr_png_().startswith(b"\x89PNG")
+    """Draw it, where every warning is an error, and return it."""
+    figure.draw_without_rendering()
     assert figure.description
     assert plt.get_fignums() == []
     return figure
@@ -146,6 +146,12 @@ def test_a_window_without_calls_is_not_an_empty_frame():
     assert figure.axes[0].get_xlim() == (-0.6, 23.6)
 
 
+def test_a_window_of_24_hours_is_24_hours_though_it_begins_within_one():
+    figure = plots.hits_by_hour(DAY, window(NOON - pd.Timedelta(minutes=90)))
+    assert title(figure).startswith("77 % of 65 hits in 24 hours by batch")
+    assert {len(heights) for heights in series(figure.axes[0]).values()} == {25}
+
+
 def test_hours_are_those_of_the_readers_clock():
     span = bins(DAY["hour"], window("2026-11-27 18:40+05:30", 3), "Asia/Kolkata")
     # 13:10 UTC lies in the hour that began at 13:00, which is half past six in India.
@@ -188,8 +194,8 @@ def test_a_typing_error_in_a_time_zone_is_told():
         plots.hits_by_hour(DAY, tz="Europe/Berln")
 
 
-@pytest.mark.parametrize("zone", ["UTC", "Asia/Kolkata", "Europe/Berlin"])
-@pytest.mark.parametrize("hours", [1, 5, 24, 48, 96, 24 * 7, 24 * 31])
+@pytest.mark.parametrize("zone", ["Asia/Kolkata", "Europe/Berlin"])
+@pytest.mark.parametrize("hours", [1, 24, 96, 24 * 31])
 def test_the_labels_of_hours_and_days_do_not_touch(zone, hours):
     axes = drawn(plots.hits_by_hour(DAY, window(NOON, hours), tz=zone)).axes[0]
     assert overlaps(axes.get_xticklabels()) == []

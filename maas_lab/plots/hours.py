@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from maas_lab.errors import UsageError
+from maas_lab.plots.figure import count
 
 LONGEST = 96  # hours that are shown as hours; longer windows are shown in days
 HOUR = pd.Timedelta(hours=1)
@@ -19,11 +20,13 @@ class Bins(NamedTuple):
         starts: of the spans, in the time zone of the reader, ascending.
         unit: `hour` or `day`.
         of_hour: for each row of the data, the number of its span; -1 for rows outside the window.
+        long: how long the window is, in words, e.g. `24 hours`: of the first and the last hour it may hold a part.
     """
 
     starts: pd.DatetimeIndex
     unit: str
     of_hour: pd.Series
+    long: str = "no time"
 
     def ticks(self, most: int = 9) -> dict[int, str]:
         """Return labels for at most so many bars, by their numbers.
@@ -68,7 +71,10 @@ def bins(hours: pd.Series, window: Any, zone: str) -> Bins:
     every = pd.date_range(first, end, freq="h", inclusive="left")
     number = pd.Series(range(len(every)), index=every, dtype="int64").reindex(hours).fillna(-1).astype("int64")
     starts, number = local(every, zone), pd.Series(number.to_numpy(), index=hours.index)
-    return Bins(starts, "hour", number) if len(every) <= LONGEST else _days(starts, number)
+    whole = (end - pd.Timestamp(since)) / HOUR
+    if len(every) > LONGEST:
+        return _days(starts, number, count(round(whole / 24), "day"))
+    return Bins(starts, "hour", number, count(round(whole), "hour"))
 
 
 def local(times: pd.DatetimeIndex, zone: str) -> pd.DatetimeIndex:
@@ -83,8 +89,9 @@ def local(times: pd.DatetimeIndex, zone: str) -> pd.DatetimeIndex:
         raise UsageError(f"there is no time zone {zone!r}", hint="e.g. tz='Europe/Berlin'") from error
 
 
-def _days(starts: pd.DatetimeIndex, number: pd.Series) -> Bins:
+def _days(starts: pd.DatetimeIndex, number: pd.Series, long: str) -> Bins:
     dates = pd.Index([start.date() for start in starts])
     first = ~dates.duplicated()
     of_start = [*(first.cumsum() - 1), -1]  # a row outside has -1 and stays outside
-    return Bins(starts[first], "day", pd.Series([of_start[n] for n in number], index=number.index, dtype="int64"))
+    of_day = pd.Series([of_start[n] for n in number], index=number.index, dtype="int64")
+    return Bins(starts[first], "day", of_day, long)

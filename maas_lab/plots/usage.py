@@ -119,14 +119,13 @@ def _clock(axes: Axes, span: hours.Bins, zone: str) -> None:
 
 def _busiest(sizes: pd.Series, hits: np.ndarray, rejected: np.ndarray, span: hours.Bins) -> str:
     refused = f"; {count(int(rejected.sum()), 'call')} rejected" if rejected.any() else ""
-    spans = count(len(span.starts), span.unit)
     if not hits.any():
-        return f"No hits in {spans}{refused}" if len(span.starts) else "No hits"
+        return f"No hits in {span.long}{refused}" if len(span.starts) else "No hits"
     total, top = int(hits.sum()), sizes.idxmax()
     peak = f"{int(hits.max()):,} in the busiest {span.unit}, {span.name(int(hits.argmax()))}"
     if len(sizes) == 1:
-        return f"{count(total, 'hit')} in {spans}, {peak}{refused}"
-    share = f"{percent(sizes.max() / total)} of {count(total, 'hit')} in {spans} by {shown(top)}"
+        return f"{count(total, 'hit')} in {span.long}, {peak}{refused}"
+    share = f"{percent(sizes.max() / total)} of {count(total, 'hit')} in {span.long} by {shown(top)}"
     return f"{share}; {peak}{refused}"
 
 
