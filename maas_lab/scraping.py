@@ -24,7 +24,10 @@ from maas_lab.rest import Service, address
 TIMEOUT = 10  # seconds for an answer: a busy llama.cpp answers between two steps
 SHORTEST = 0.05  # seconds between two looks
 LONGEST = 3600.0  # seconds that `watching` goes on at most, should its block never end
-_POLICY = "a NetworkPolicy may let only gateway and monitoring in: `kubectl get networkpolicy` shows it"
+_POLICY = (
+    "the model's NetworkPolicy may let only gateway and monitoring in: `kubectl get networkpolicy`, and "
+    "manifests/README.md says how a provider lets a workbench look"
+)
 
 
 class EngineMetrics:

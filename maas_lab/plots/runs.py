@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from maas_lab.plots.calls import counts_of, finding
 from maas_lab.plots.figure import CATEGORIES, LOOKS, WHITE, DescribedFigure, count, drawing, finish, listed, say, whole
 
+_DRAWN = 2000  # points of the line; more of them are not seen
 _MOST = 400  # bars side by side that are still seen; of more calls, a bar stands for several
 
 
@@ -57,7 +58,8 @@ def _so_far(axes: Axes, tokens: np.ndarray) -> None:
     if not len(tokens):
         say(axes, "no calls")
     at, height = np.r_[0.5, np.arange(len(tokens)) + 1, len(tokens) + 0.5], np.r_[0, tokens, tokens[-1:]]
-    axes.step(at[: len(height)], height, where="post", color=CATEGORIES[0].color, linewidth=2, label="tokens so far")
+    keep = np.unique(np.linspace(0, len(height) - 1, _DRAWN).astype(int))
+    axes.step(at[keep], height[keep], where="post", color=CATEGORIES[0].color, linewidth=2, label="tokens so far")
     axes.set_ylim(0, 1.12 * max(tokens.max(initial=0), 1))
     whole(axes.yaxis)
     finish(axes)

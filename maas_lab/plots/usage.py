@@ -122,7 +122,8 @@ def _busiest(sizes: pd.Series, hits: np.ndarray, rejected: np.ndarray, span: hou
     if not hits.any():
         return f"No hits in {span.long}{refused}" if len(span.starts) else "No hits"
     total, top = int(hits.sum()), sizes.idxmax()
-    peak = f"{int(hits.max()):,} in the busiest {span.unit}, {span.name(int(hits.argmax()))}"
+    when = "on" if span.unit == "day" else "in"
+    peak = f"{int(hits.max()):,} {when} the busiest {span.unit}, {span.name(int(hits.argmax()))}"
     if len(sizes) == 1:
         return f"{count(total, 'hit')} in {span.long}, {peak}{refused}"
     share = f"{percent(sizes.max() / total)} of {count(total, 'hit')} in {span.long} by {shown(top)}"
