@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import install, kube, measures, portal
+from benchmarks import caps, install, kube, measures, portal
 from maas_lab import settings
 from maas_lab.errors import LabError
 from maas_lab.local import LocalCluster, runtime
@@ -23,6 +23,7 @@ CHOICES = {
     "gateway": measures.gateway_overhead,
     "portal": portal.load,
     "course": portal.course,
+    "caps": caps.measure,
     "lesson": measures.lesson_run,
 }
 ALONE = {"kube": kube.measure, "install": install.measure}  # these need no running stack

@@ -3,6 +3,10 @@
 LiteLLM keeps a counter of dollars per key and per user and looks at it before each call; an answer's cost is added when
 the answer is complete. So a cap stops the next call, never one on its way (`overshoot` measures what that costs). It
 does nothing about a soft cap without an alerting channel: the warning is `state`'s.
+
+Which limit stops whom: `rpm_limit` and `tpm_limit` refuse (`RateLimited`) until the minute is over, whatever the calls
+cost; a budget refuses (`BudgetExceeded`) until it is raised or renewed. LiteLLM 1.81.0 counts against `tpm_limit` no
+prompt tokens that the model server had in its cache, though it bills them: a budget is the limit that counts all.
 """
 
 from __future__ import annotations
@@ -13,10 +17,11 @@ from datetime import UTC, datetime
 from maas_lab.cap_shares import Cap
 from maas_lab.gateway import Gateway
 from maas_lab.lab import Lab
+from maas_lab.overshoot import Overshoot, overshoot
 from maas_lab.rows import KeyInfo
 from maas_lab.tables import Table
 
-__all__ = ["Cap", "state"]
+__all__ = ["Cap", "Overshoot", "overshoot", "state"]
 
 
 def state(source: Gateway | Lab) -> Table[Cap]:

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import httpx
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +12,7 @@ from maas_lab import caps
 from maas_lab.cap_shares import CENT, Cap, shares, state_of, whole_shares
 from maas_lab.errors import UsageError
 from maas_lab.gateway import Gateway
+from maas_lab.overshoot import Overshoot, overshoot
 from maas_lab.rows import KeyInfo, SpendRow
 from tests.made_up import MASTER_KEY
 
@@ -190,3 +192,70 @@ def test_a_soft_budget_is_kept_beside_the_keys_other_labels(updated):
     kept = {"application": "chat", "team": "Support"}
     assert updated(row, soft_budget=2) == {"key": "0" * 64, "metadata": kept | {"soft_budget": 2}}
     assert updated(row, soft_budget=None)["metadata"] == kept
+
+
+# What is served after a cap was reached
+
+
+def calls(*ends, cost=0.25, began=0.0):
+    """Answered calls that end at such seconds, each begun at the same moment or at its own."""
+    starts = began if isinstance(began, list) else [began] * len(ends)
+    rows = [
+        {"caller": n, "started_s": start, "ended_s": end, "outcome": "answered", "total_tokens": 10, "cost": cost}
+        for n, (start, end) in enumerate(zip(starts, ends, strict=True))
+    ]
+    return pd.DataFrame(rows).assign(request_id=[f"id-{n}" for n in range(len(rows))])
+
+
+def test_calls_that_end_after_the_one_that_reaches_the_cap_are_served_after_it():
+    found = Overshoot.of(calls(1, 2, 3, 4, began=[0, 0, 0, 2.5]), cap=0.5)
+    assert (found.reached, found.answered, found.calls, found.tokens) == (True, 4, 2, 20)
+    assert (found.on_their_way, found.dollars, found.spent) == (1, 0.5, 1.0)
+
+
+def test_what_the_reaching_call_costs_beyond_the_cap_is_beyond_it():
+    found = Overshoot.of(calls(1, 2), cap=0.3)
+    assert (found.calls, found.tokens, found.dollars) == (0, 0, 0.2)
+
+
+def test_what_was_spent_before_counts():
+    assert Overshoot.of(calls(1, 2, 3), cap=1.0, spent=0.5).calls == 1
+
+
+@pytest.mark.parametrize("count", [0, 3])
+def test_a_cap_that_is_not_reached(count):
+    found = Overshoot.of(calls(*range(count)) if count else calls(1).head(0), cap=0.751)
+    assert (found.reached, found.calls, found.dollars, found.answered) == (False, 0, 0.0, count)
+
+
+def test_the_dust_of_adding_doubles_is_no_difference():
+    found = Overshoot.of(calls(1, 2, 3, cost=0.1), cap=0.3)
+    assert (found.reached, found.calls, found.dollars) == (True, 0, 0.0)
+
+
+def test_refused_calls_cost_nothing_and_are_counted_apart():
+    frame = calls(1, 2, 3, 4)
+    frame.loc[2:, ["outcome", "cost", "total_tokens"]] = ["budget exceeded", 0.0, 0]
+    found = Overshoot.of(frame, cap=0.5)
+    assert (found.answered, found.refused, found.calls) == (2, 2, 0)
+
+
+def test_rows_of_the_gateway_say_the_same_in_any_order():
+    frame = calls(1, 2, 3, 4, began=[0, 0, 0, 2.5])
+    begun = pd.to_datetime(NOON) + pd.to_timedelta(frame["started_s"], unit="s")
+    rows = frame.drop(columns=["caller", "started_s", "ended_s"])
+    rows = rows.assign(time=begun, latency_s=frame["ended_s"] - frame["started_s"])
+    assert Overshoot.of(rows.sample(frac=1, random_state=1), cap=0.5) == Overshoot.of(frame, cap=0.5)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30), st.floats(0, 20))
+def test_what_is_beyond_is_the_spend_less_the_cap(costs, cap):
+    found = Overshoot.of(calls(*range(len(costs))).assign(cost=costs), cap=cap)
+    assert found.dollars == pytest.approx(max(0.0, sum(costs) - cap), abs=1e-9)
+    assert found.calls <= len(costs) - 1
+
+
+@pytest.mark.parametrize("wrong", [{"callers": 0, "calls": 1}, {"callers": 1, "calls": 0}])
+def test_nobody_calling_measures_nothing(wrong):
+    with pytest.raises(UsageError, match="from 1 on"):
+        overshoot(None, model="m", cap=1, **wrong)
