@@ -184,10 +184,10 @@ def _usage(summary: pd.DataFrame, invoice: Invoice) -> str:
     frame = added(summary_of(summary, kept), kept, ["cost"])
     counts = [Column(name, label, "count") for name, label in _SUMS.items()]
     columns = (*(Column(name, name.capitalize()) for name in kept), *counts, Column("cost", "Booked cost", "money"))
-    sheet = papers.sheet("Usage as the gateway booked it", frame, columns, "USD")
-    billed = _table(papers.sheets(invoice)[1])
+    booked = papers.sheet("Usage as the gateway booked it", frame, columns, "USD")
     same = invoice.booked and set(kept) == {*invoice.by, "model"}
-    return _section("Usage", billed if same else billed + _table(sheet))
+    sheets = papers.sheets(invoice)[1:] if same else [*papers.sheets(invoice)[1:], booked]
+    return _section("Usage", "".join(map(_table, sheets)))
 
 
 def _caps(caps: Any) -> Sheet:
@@ -206,7 +206,7 @@ def _shown(cap: Any) -> dict[str, Any]:
 def _cap(value: Any) -> str:
     if value is None or value != value:  # NaN is the one value that differs from itself
         return "none"
-    return written(amount(value, "a cap")) if isinstance(value, float | Decimal) else tables.clean(value)
+    return tables.money_text(amount(value, "a cap")) if isinstance(value, float | Decimal) else tables.clean(value)
 
 
 def _table(sheet: Sheet) -> str:

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from maas_lab import chargeback, usage
+from maas_lab import chargeback, plots, usage
 from maas_lab.chargeback import PriceList
 from maas_lab.chargeback.allocation import largest_remainder
 from maas_lab.chargeback.prices import PUBLISHED
@@ -360,6 +360,9 @@ def test_tokens_are_priced_again_by_a_list_and_refused_calls_need_no_price(liste
     assert lines["Chat", "tiny"] == 30 * Decimal("0.0015") + 25 * Decimal("0.002")
     assert lines["Chat", "tinny"] == 0
     assert "price list: mine.csv" in found.markdown()
+    assert "| tiny | 1M prompt tokens | 1500.00 | 2026-11-15 | we decided | dearer |" in found.markdown()
+    assert "<caption>Prices</caption>" in found.html()
+    assert "<caption>Prices</caption>" not in bill(*MIXED).html()
     assert "1 call was answered without a token count, with nothing to be billed by" in found.markdown()
 
 
@@ -567,10 +570,15 @@ CASES = {
         [row("a", streamed=True)],
         {("Chat", "stream without usage"): (1, 15)},
     ),
+    "stream of which neither is sure": (
+        calls(("Chat", "a", None)),
+        [row("a", streamed=None)],
+        {("Chat", "stream without usage"): (1, 15)},
+    ),
     "no token count": (
-        calls(("Chat", "a", 15)),
-        [row("a", prompt=None, completion=None)],
-        {("Chat", "no token count"): (1, -15)},
+        calls(("Chat", "a", 15), ("Chat", "b", None)),
+        [row("a", prompt=None, completion=None), row("b", prompt=0, completion=0)],
+        {("Chat", "no token count"): (2, -15)},
     ),
     "key deleted": (
         calls(("Chat", "a", 15)),
@@ -826,15 +834,25 @@ def test_what_makes_no_sense_is_refused():
 
 
 def test_sharing_is_cheaper_from_a_number_of_developers_on():
-    price = PriceList.read().price("NVIDIA L40S (low)", "GPU hour", date(2026, 11, 28))
-    found = chargeback.hoarded_and_shared(range(1, 8), price, overhead=5.4)
-    cheaper = found[found["shared"] < found["hoarded"]]["developers"].min()
-    assert cheaper == chargeback.developers_at_break_even(overhead=5.4) == 6
-    assert found.iloc[6].to_dict() == {"developers": 7, "hoarded": 7 * 576.0, "shared": pytest.approx(576 * 5.4)}
-    assert chargeback.developers_at_break_even() == 2
-    for options in ({"shared_gpus": 0}, {"overhead": 0.5}, {"hours": 0}):
+    day = date(2026, 11, 28)
+    found = chargeback.hoarded_and_shared(on=day).set_index("label")
+    assert found["cost"].to_dict() == {
+        "7 developers, a GPU each": 7 * 576,
+        "one shared GPU": 576,
+        "one shared GPU, with all overhead": Decimal("3110.40"),
+    }
+    assert found["kind"].to_list() == ["hoarded", "shared", "shared"]
+    assert found["source"].to_list()[-1] == "alloclabs, 2026-02-01; overhead x5.4"
+    assert plots.hoarded_and_shared(found.reset_index()).description
+    turn = chargeback.developers_at_break_even()
+    hoarded = [chargeback.hoarded_and_shared(count, on=day)["cost"].to_list() for count in (turn - 1, turn)]
+    assert [costs[0] > costs[2] for costs in hoarded] == [False, True]
+    assert turn == 6
+    for options in ({"shared_gpus": 0}, {"overhead": 0.5}, {"developers": 0}):
         with pytest.raises(UsageError, match="no platform"):
-            chargeback.hoarded_and_shared([1], price, **options)
+            chargeback.hoarded_and_shared(on=day, **options)
+    with pytest.raises(MissingPrice, match="NVIDIA L40S"):
+        chargeback.hoarded_and_shared(gpu="NVIDIA L40S", on=day)
 
 
 def test_chargeback_and_reports_never_load_the_network():

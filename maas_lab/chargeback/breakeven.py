@@ -35,6 +35,8 @@ HOURS_A_MONTH = 30 * 24
 THROUGHPUT = 1384.0
 # granite-3-2-8b at Red Hat's MaaS: 135 M tokens in three months (rhpds.litemaas, cost analysis, 2026-03-25).
 VOLUME = 135_000_000 / 3
+# All of the bill over its GPU nodes: $116,984 / $21,665 in six months (the same analysis).
+OVERHEAD = 5.40
 
 
 def break_even(
@@ -116,46 +118,50 @@ def _tokens(count: float) -> str:
 
 
 def hoarded_and_shared(
-    developers: Sequence[int],
-    gpu_hour: Any,
+    developers: int = 7,
+    gpu: str = "NVIDIA L40S (low)",
     *,
+    prices: PriceList | None = None,
+    on: date | None = None,
     shared_gpus: int = 1,
-    overhead: float = 1.0,
-    hours: float = HOURS_A_MONTH,
+    overhead: float = OVERHEAD,
 ) -> pd.DataFrame:
-    """Return what a GPU for each developer costs a month, and what GPUs that all share cost.
+    """Return what a GPU for each developer costs a month, and what GPUs cost that all share, for `plots`.
 
-    - hoarded = developers x price of a GPU hour x hours
-    - shared = shared_gpus x price of a GPU hour x hours x overhead
-
-    They are equal at shared_gpus x overhead developers. Red Hat's own bill has an overhead of 5.40: all of $116,984 in
-    six months over the $21,665 of its GPU nodes (rhpds.litemaas, cost analysis, 2026-03-25); so even with all of it,
-    one shared GPU is cheaper from six developers on, if one GPU is enough for them.
+    Each costs GPUs x price of a GPU hour x hours of 30 days; sharing is told once more with all its overhead.
 
     Args:
-        developers: numbers of developers to compare, e.g. range(1, 21).
-        gpu_hour: the price of a GPU hour, e.g. `prices.price("NVIDIA L40S (low)", "GPU hour", day)`.
-        shared_gpus: GPUs that serve all together.
-        overhead: everything that sharing costs beside GPUs, as a factor; 1 for GPUs alone.
-        hours: of a month in which the GPUs are paid.
+        developers: how many have a GPU each; seven in the story.
+        gpu: an item of the price list with a price per `GPU hour`.
+        prices: None for the published prices that come with the lab.
+        on: the day of the price; None means today, UTC.
+        shared_gpus: GPUs that serve all together, if they are enough.
+        overhead: everything that sharing costs, over its GPUs alone.
 
     Returns:
-        One row per number: `developers` (int), `hoarded` and `shared` (float, per month), as `plots.hoarded_and_shared`
-        takes it.
+        One row per bar: `label`, `cost` (Decimal), `source` and `kind` (`hoarded` or `shared`).
 
     Raises:
+        MissingPrice: the list has no price of this GPU on this day.
         UsageError: a number is not possible.
     """
-    counts = [int(count) for count in developers]
-    price = amount(gpu_hour, "the price of a GPU hour")
-    if price <= 0 or shared_gpus < 1 or overhead < 1 or hours <= 0 or min(counts, default=0) < 0:
-        hint = "a price above 0, one shared GPU or more, an overhead of 1 or more, developers from 0 on"
-        raise UsageError("these numbers describe no platform", hint=hint)
-    month = float(price) * hours
-    rows = [(count, count * month, shared_gpus * month * overhead) for count in counts]
-    return pd.DataFrame(rows, columns=["developers", "hoarded", "shared"])
+    if developers < 1 or shared_gpus < 1 or overhead < 1:
+        raise UsageError("these numbers describe no platform", hint="each of them is 1 or more")
+    price = (prices or PriceList.read()).find(gpu, "GPU hour", on or datetime.now(UTC).date())
+    source = f"{price.source}, {price.valid_from}"
+    month, factor = price.price * HOURS_A_MONTH, Decimal(str(overhead))
+    gpus = "one shared GPU" if shared_gpus == 1 else f"{shared_gpus} shared GPUs"
+    rows = [
+        (f"{developers} developers, a GPU each", developers * month, source, "hoarded"),
+        (gpus, shared_gpus * month, source, "shared"),
+        (f"{gpus}, with all overhead", shared_gpus * month * factor, f"{source}; overhead x{overhead:g}", "shared"),
+    ]
+    return pd.DataFrame(rows, columns=["label", "cost", "source", "kind"])
 
 
-def developers_at_break_even(shared_gpus: int = 1, overhead: float = 1.0) -> int:
-    """Return from how many developers on sharing is cheaper than a GPU for each: above shared_gpus x overhead."""
+def developers_at_break_even(shared_gpus: int = 1, overhead: float = OVERHEAD) -> int:
+    """Return from how many developers on sharing is cheaper than a GPU for each: above shared_gpus x overhead.
+
+    With all of the published overhead one shared GPU is cheaper from six developers on, if it is enough for them.
+    """
     return math.floor(Decimal(shared_gpus) * Decimal(str(overhead))) + 1

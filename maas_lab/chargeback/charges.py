@@ -9,6 +9,7 @@ import pandas as pd
 
 from maas_lab.chargeback import periods
 from maas_lab.chargeback.money import exact_sum, product
+from maas_lab.chargeback.price_file import COMPLETION, PROMPT, Price
 from maas_lab.chargeback.prices import PriceList, TokenPrice
 from maas_lab.errors import UsageError
 from maas_lab.windows import Window
@@ -16,8 +17,8 @@ from maas_lab.windows import Window
 BOOKED = "as the gateway booked each call, by its catalogue's prices at that moment"
 
 
-def charges(frame: pd.DataFrame, prices: PriceList | None, window: Window) -> list[Decimal]:
-    """Return the exact cost of each row of a summary.
+def charges(frame: pd.DataFrame, prices: PriceList | None, window: Window) -> tuple[list[Decimal], list[Price]]:
+    """Return the exact cost of each row of a summary, and the prices that were taken.
 
     Args:
         frame: as `frames.summary_of` returns it, grouped by `model` at least.
@@ -29,7 +30,7 @@ def charges(frame: pd.DataFrame, prices: PriceList | None, window: Window) -> li
         UsageError: a price changes inside of the window, and the summary does not say in which hour tokens were used.
     """
     if prices is None:
-        return list(frame["cost"])
+        return list(frame["cost"]), []
     first, last = periods.days(window)
     found: dict[tuple[str, date], TokenPrice] = {}
     costs = []
@@ -38,14 +39,14 @@ def charges(frame: pd.DataFrame, prices: PriceList | None, window: Window) -> li
         if not (row.prompt_tokens or row.completion_tokens):
             costs.append(Decimal(0))
             continue
-        day = _day(row.hour, window) if "hour" in frame else first
         if "hour" not in frame and (changes := prices.changes(row.model, first, last)):
             raise _needs_hours(row.model, changes[0])
-        place = (row.model, day)
+        place = (row.model, _day(row.hour, window) if "hour" in frame else first)
         price = found.setdefault(place, found.get(place) or prices.model(*place))
         parts = product(row.prompt_tokens, price.prompt), product(row.completion_tokens, price.completion)
         costs.append(exact_sum(parts))
-    return costs
+    taken = {prices.find(model, unit, day) for model, day in found for unit in (PROMPT, COMPLETION)}
+    return costs, [row for row in prices.rows if row in taken]
 
 
 def _day(hour: pd.Timestamp, window: Window) -> date:

@@ -16,6 +16,7 @@ from maas_lab.chargeback import frames, papers, periods
 from maas_lab.chargeback.allocation import allocate
 from maas_lab.chargeback.charges import BOOKED, charges
 from maas_lab.chargeback.money import amount, cents, exact_sum, less, written
+from maas_lab.chargeback.price_file import Price
 from maas_lab.chargeback.prices import PriceList
 from maas_lab.chargeback.workbook import xlsx
 from maas_lab.errors import UsageError
@@ -39,6 +40,7 @@ class Invoice:
             `unmetered`, `exact` (the usage charge, not rounded) and `amount` (in cents), both Decimal.
         totals: one row per `by`: the counts, `usage` (sum of the amounts of its lines), `platform` (its share of the
             fixed cost) and `total`, all Decimal and in cents.
+        prices: what was taken from the price list, with its sources; nothing where the gateway's costs were.
     """
 
     title: str
@@ -51,6 +53,7 @@ class Invoice:
     fixed: Decimal
     lines: pd.DataFrame = field(compare=False)
     totals: pd.DataFrame = field(compare=False)
+    prices: tuple[Price, ...] = ()
 
     @property
     def total(self) -> Decimal:
@@ -133,23 +136,26 @@ def invoice(
         MissingPrice: the list has no price of a model that was used.
     """
     columns = frames.names(by)
-    lines = _lines(summary, columns, prices, window)
+    lines, taken = _lines(summary, columns, prices, window)
     cost = cents(amount(fixed, "the fixed cost"))
     totals = _totals(lines, columns, allocate(cost, summary, allocation, columns))
     basis = f"price list: {prices.name}" if prices else BOOKED
     currency = prices.currency if prices else "USD"
-    return Invoice(title, window, columns, currency, basis, prices is None, allocation, cost, lines, totals)
+    return Invoice(title, window, columns, currency, basis, prices is None, allocation, cost, lines, totals, taken)
 
 
-def _lines(summary: pd.DataFrame, by: tuple[str, ...], prices: PriceList | None, window: Window) -> pd.DataFrame:
+def _lines(
+    summary: pd.DataFrame, by: tuple[str, ...], prices: PriceList | None, window: Window
+) -> tuple[pd.DataFrame, tuple[Price, ...]]:
     periods.check(window)
     also = ["hour"] if "hour" in summary else []
     frame = frames.summary_of(summary, (*by, "model", *also))
     _check_period(frame, window)
-    frame["exact"] = pd.Series(charges(frame, prices, window), index=frame.index, dtype=object)
+    costs, taken = charges(frame, prices, window)
+    frame["exact"] = pd.Series(costs, index=frame.index, dtype=object)
     lines = frames.added(frame, (*by, "model"), ["exact"])
     lines["amount"] = lines["exact"].map(cents).astype(object)
-    return lines
+    return lines, tuple(taken)
 
 
 def _totals(lines: pd.DataFrame, by: tuple[str, ...], shares: pd.DataFrame) -> pd.DataFrame:

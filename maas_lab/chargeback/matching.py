@@ -23,7 +23,7 @@ CAUSES = {
     "rejected": "the client was refused, and no tokens were used",
     "in flight": f"answered less than {BOOKING_S} s before the rows were read; fetch them again",
     "answer lost": "the gateway served and booked it, but the client got no answer, e.g. because it stopped waiting",
-    "stream without usage": "the stream ended without a count of tokens, so the gateway estimated it; "
+    "stream without usage": "the stream told no count of tokens, so the gateway estimated one by its own tokenizer; "
     "ask with stream_options.include_usage",
     "no token count": "the gateway booked the call without tokens; the client knows how many",
     "key deleted": "the gateway no longer knows whose key this was; block or expire keys instead of deleting them",
@@ -64,9 +64,9 @@ def findings(calls: pd.DataFrame, rows: pd.DataFrame, window: Window, as_of: dat
     """Compare what clients saw with what the gateway booked.
 
     Args:
-        calls: `application`, `outcome`, `tokens`, `request_id`, and `ended` (when it ended by the gateway's clock; NaT
-            where nobody knows).
-        rows: of the gateway, with `tokens` (never missing), `metered` and `streamed` (bool).
+        calls: `application`, `outcome`, `tokens`, `counted` (whether the client was told how many), `request_id`, and
+            `ended` (when it ended by the gateway's clock; NaT where nobody knows).
+        rows: of the gateway, with `tokens` (never missing) and `streamed` (bool).
         window: the invoice's period.
         as_of: when the rows were read.
     """
@@ -104,8 +104,8 @@ def _matched(call: Any, row: Any) -> Iterator[Finding]:
     more = row.tokens - call.tokens
     if call.outcome != "answered":
         yield Finding(row.application, "answer lost" if row.outcome == "answered" else "rejected", more)
-    elif more:
-        yield Finding(row.application, _count(row), more)
+    elif more or not row.tokens:
+        yield Finding(row.application, _count(call, row), more)
 
 
 def _stray(row: Any) -> str:
@@ -114,10 +114,11 @@ def _stray(row: Any) -> str:
     return "key deleted" if row.key == NO_KEY else "key without label"
 
 
-def _count(row: Any) -> str:
-    if not row.metered:
+def _count(call: Any, row: Any) -> str:
+    if not row.tokens:
         return "no token count"
-    return "stream without usage" if row.streamed else "counted differently"
+    # Only a stream leaves its count out, so a client that was told none has read one.
+    return "stream without usage" if row.streamed or not call.counted else "counted differently"
 
 
 def ended(calls: pd.DataFrame, rows: pd.DataFrame) -> pd.Series:

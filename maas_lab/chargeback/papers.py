@@ -11,6 +11,7 @@ import pandas as pd
 from maas_lab.chargeback import periods, tables
 from maas_lab.chargeback.frames import COUNTS
 from maas_lab.chargeback.money import exact_sum, plain, written
+from maas_lab.chargeback.prices import sheet as sheet_of_prices
 from maas_lab.chargeback.tables import Column, Sheet
 
 if TYPE_CHECKING:
@@ -28,16 +29,21 @@ _ROUNDING = "each line is rounded to cents, half to even; totals are sums of rou
 
 
 def sheets(bill: Invoice) -> list[Sheet]:
-    """Return its two tables for people: who pays what, and the usage behind it."""
+    """Return its tables for people: who pays what, the usage behind it, and the prices if there was a list."""
     # An amount of less than half a cent is written out, so it comes from the exact charges.
     shown = [_shown(*pair) for pair in zip(bill.lines["exact"], bill.lines["amount"], strict=True)]
-    return [_totals(bill), _lines(bill, bill.lines.assign(shown=shown), [Column("shown", "Amount", "money")])]
+    lines = _lines(bill, bill.lines.assign(shown=shown), [Column("shown", "Amount", "money")])
+    return [_totals(bill), lines, *_prices(bill)]
 
 
 def accounts(bill: Invoice) -> list[Sheet]:
-    """Return the same two tables to calculate with: exact charges and amounts apart."""
+    """Return the same tables to calculate with: exact charges and amounts apart."""
     both = [Column("exact", "Exact", "exact"), Column("amount", "Amount", "money")]
-    return [_totals(bill), _lines(bill, bill.lines, both)]
+    return [_totals(bill), _lines(bill, bill.lines, both), *_prices(bill)]
+
+
+def _prices(bill: Invoice) -> list[Sheet]:
+    return [sheet_of_prices("Prices", bill.prices)] if bill.prices else []
 
 
 def rules(bill: Invoice) -> tuple[tuple[str, str], ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -13,9 +13,10 @@ from pathlib import Path
 import pandas as pd
 
 from maas_lab import outfile
-from maas_lab.chargeback import price_file
+from maas_lab.chargeback import price_file, tables
 from maas_lab.chargeback.money import amount, plain
 from maas_lab.chargeback.price_file import COLUMNS, COMPLETION, PROMPT, UNITS, Price, like
+from maas_lab.chargeback.tables import Column, Sheet
 from maas_lab.errors import AccountingError, MissingPrice, UsageError
 from maas_lab.rows import CatalogModel
 
@@ -154,7 +155,7 @@ class PriceList:
         return f"PriceList({self.name}: {len(self)} prices in {self.currency})"
 
     def _repr_html_(self) -> str:
-        return self.frame.astype(str).to_html(index=False, escape=True)
+        return tables.html(sheet(f"{self.name}, in {self.currency}", self.rows))
 
     def _missing(self, item: str, unit: str, day: date, known: list[Price]) -> MissingPrice:
         what = f"{self.name} has no price of {item} ({unit}) on {day}"
@@ -174,6 +175,14 @@ class PriceList:
             csv.writer(text, lineterminator="").writerow(wanted)
             line = text.getvalue()
         return MissingPrice(what, why, f"add this line to the list, with your price and its source:\n{line}")
+
+
+def sheet(caption: str, rows: Sequence[Price]) -> Sheet:
+    """Return prices with their sources as a table to print."""
+    labels = {"item": "Item", "unit": "Unit", "price": "Price", "valid_from": "Valid from", "source": "Source"}
+    columns = [Column(name, label, "exact" if name == "price" else "text") for name, label in labels.items()]
+    columns.append(Column("note", "Note"))
+    return Sheet(caption, tuple(columns), tuple(tuple(getattr(row, one.name) for one in columns) for row in rows))
 
 
 def _cells(row: Price) -> list[str]:

@@ -120,6 +120,7 @@ def _calls(client: pd.DataFrame) -> pd.DataFrame:
     calls["application"] = _names(calls["application"], UNLABELLED)
     calls["request_id"] = _names(calls["request_id"], "")
     calls["tokens"] = calls["total_tokens"].fillna(0).astype("int64")
+    calls["counted"] = calls["total_tokens"].notna()
     return calls
 
 
@@ -127,7 +128,6 @@ def _booked(rows: pd.DataFrame) -> pd.DataFrame:
     booked = rows[list(_ROWS)].reset_index(drop=True)
     booked["application"] = _names(booked["application"], UNLABELLED)
     booked["tokens"] = booked["total_tokens"].fillna(0).astype("int64")
-    booked["metered"] = booked["total_tokens"].notna()
     booked["streamed"] = booked["streamed"].astype("boolean").fillna(False).astype(bool)
     return booked
 

@@ -80,14 +80,14 @@ def _cell(value: Any, kind: str, currency: str) -> str:
     if kind == "share":
         return f"{100 * value:.1f} %"
     if kind == "money":
-        return _money(value, currency)
+        return money_text(value, currency)
     if kind == "exact":
         return _exact(value)
     return clean(value)
 
 
-def _money(value: Decimal, currency: str) -> str:
-    """Write an amount; one that is less than half a cent is never shown as nothing."""
+def money_text(value: Decimal, currency: str = "USD") -> str:
+    """Write an amount in cents; one that is less than half a cent is never shown as nothing."""
     rounded = cents(value)
     told = written(rounded, currency)
     return told if rounded or not value else f"{told} ({plain(value)})"
