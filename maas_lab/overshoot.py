@@ -100,9 +100,6 @@ def overshoot(
     real, and billed. When the cap is reached, the calls of the other callers are on their way, and are served: that is
     what a cap can be overspent by, as long as prompt and `max_tokens` bound the cost of one call.
 
-    Don't change a limit of the key meanwhile: LiteLLM then takes its spend from its database, which is up to ten
-    seconds behind, so calls that are not booked yet are forgotten until they are.
-
     Args:
         client: an OpenAI client with the key whose cap, or whose user's or application's, is to be reached; or several,
             with the keys of one user or application: a caller takes the next one when it is refused with one.
@@ -119,27 +116,42 @@ def overshoot(
         GatewayError: the gateway does not tell what a call costs.
     """
     if min(callers, calls) < 1:
-        raise UsageError(
-            "`callers` and `calls` are numbers from 1 on", f"{callers} and {calls}", "e.g. callers=4, calls=64"
-        )
+        why, hint = f"{callers} and {calls}", "e.g. callers=4, calls=64"
+        raise UsageError("`callers` and `calls` are numbers from 1 on", why, hint)
     asked = {"model": model, "messages": [{"role": "user", "content": prompt}], "max_tokens": max_tokens}
-    clients = [client] if isinstance(client, openai.OpenAI) else list(client)
-    left, began = Semaphore(calls), time.perf_counter()
+    spenders = _Spenders([client] if isinstance(client, openai.OpenAI) else list(client), asked, calls)
+    with ThreadPoolExecutor(callers, thread_name_prefix="caller") as pool:
+        rows = [row for own in pool.map(spenders.spend, range(callers)) for row in own]
+    return Overshoot.of(pd.DataFrame(rows, columns=list(_COLUMNS)), cap=cap, spent=spent)
 
-    def caller(number: int) -> list[dict[str, Any]]:
+
+class _Spenders:
+    """Callers with a number of calls to make between them.
+
+    Args:
+        clients: one per key.
+        asked: what each call sends.
+        calls: the most calls of all of them.
+    """
+
+    def __init__(self, clients: Sequence[openai.OpenAI], asked: dict[str, Any], calls: int) -> None:
+        self._clients, self._asked = clients, asked
+        self._left, self._began = Semaphore(calls), time.perf_counter()
+
+    def spend(self, number: int) -> list[dict[str, Any]]:
+        """Call with one key after the other until each is refused, and return the calls of this caller."""
         rows: list[dict[str, Any]] = []
-        for turn in range(len(clients)):
-            while left.acquire(blocking=False):
-                started = time.perf_counter() - began
-                told = _call(clients[(number + turn) % len(clients)], asked)
-                rows.append({"caller": number, "started_s": started, "ended_s": time.perf_counter() - began, **told})
-                if told["outcome"] != "answered":
+        for turn in range(len(self._clients)):
+            while self._left.acquire(blocking=False):
+                rows.append({"caller": number} | self._once(self._clients[(number + turn) % len(self._clients)]))
+                if rows[-1]["outcome"] != "answered":
                     break
         return rows
 
-    with ThreadPoolExecutor(callers, thread_name_prefix="caller") as pool:
-        rows = [row for caller_rows in pool.map(caller, range(callers)) for row in caller_rows]
-    return Overshoot.of(pd.DataFrame(rows, columns=list(_COLUMNS)), cap=cap, spent=spent)
+    def _once(self, client: openai.OpenAI) -> dict[str, Any]:
+        started = time.perf_counter() - self._began
+        told = _call(client, self._asked)
+        return {"started_s": started, "ended_s": time.perf_counter() - self._began, **told}
 
 
 def _call(client: openai.OpenAI, asked: dict[str, Any]) -> dict[str, Any]:
