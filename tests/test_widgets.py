@@ -183,8 +183,8 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_asked(field, typed, 
 
 
 def test_empty_limits_are_none():
-    assert (limits.budget(" "), limits.requests_per_minute("")) == (None, None)
-    assert (limits.budget("$2.50"), limits.requests_per_minute(" 60 ")) == (2.5, 60)
+    assert (limits.budget(" "), limits.per_minute("")) == (None, None)
+    assert (limits.budget("$2.50"), limits.per_minute(" 60 ")) == (2.5, 60)
 
 
 def test_buttons_are_disabled_while_something_is_asked():

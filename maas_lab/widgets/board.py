@@ -15,7 +15,7 @@ from maas_lab.portal_hours import Hour
 from maas_lab.portal_rows import User
 from maas_lab.portal_usage import Usage
 from maas_lab.tables import Table
-from maas_lab.widgets.parts import Message, Panel, button, dollars, table
+from maas_lab.widgets.parts import Message, Panel, button, dollars, facts, table
 
 _COUNTS = (">Requests (hits)", ">Tokens", ">Cost")
 _TOP = 10  # the most rows of each kind that the portal tells
@@ -111,20 +111,6 @@ The same in code, `since` being a datetime.date:
             self.message.done(f"read at {datetime.now(UTC):%H:%M:%S} UTC")
 
 
-def usage_board(portal: Portal) -> UsageBoard:
-    """Return a board of what the portal's users used: everybody for admins and auditors, else the user alone.
-
-    Args:
-        portal: of `lab.login(...)` or `Portal.login(...)`.
-
-    Raises:
-        PortalError: the portal refused, failed, or did not answer.
-    """
-    board = UsageBoard(portal)
-    board.load()
-    return board
-
-
 def _summary(portal: Portal, me: User) -> Summary:
     read: Callable[[], Table[Hour]] = portal.statistics.hours if me.sees_usage else portal.hours
     since = datetime.now(UTC).date() - timedelta(days=1)
@@ -153,12 +139,12 @@ def _title(me: User, summary: Summary) -> str:
 
 def _totals(summary: Summary) -> str:
     refused = f"{summary.refused:,} of them refused"
-    facts = {
+    shown = {
         f"Requests (hits), {refused}": f"{summary.requests:,}",
         "Total tokens": f"{summary.tokens:,}",
         "Cost": dollars(summary.cost),
     }
-    return f"<dl>{''.join(f'<div><dt>{name}</dt><dd>{told}</dd></div>' for name, told in facts.items())}</dl>"
+    return facts(shown)
 
 
 def _tables(summary: Summary, *, everybody: bool) -> str:

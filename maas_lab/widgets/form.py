@@ -124,7 +124,7 @@ The same in code:
         with self._action("Creating the application …", self.message):
             asked = {
                 "max_budget": limits.budget(self.budget.value),
-                "rpm_limit": limits.requests_per_minute(self.requests.value),
+                "rpm_limit": limits.per_minute(self.requests.value),
             }
             name = limits.application_name(self.name.value)
             self._show(self.portal.create_application(name, [self.model.value], **asked))

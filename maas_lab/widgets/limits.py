@@ -6,9 +6,16 @@ import math
 
 from maas_lab.errors import UsageError
 
+NO_BUDGET = "then the key has no budget of its own"
+NO_LIMIT = "then the key has no limit of its own"
 
-def budget(text: str) -> float | None:
+
+def budget(text: str, empty: str = NO_BUDGET) -> float | None:
     """Read an amount in dollars; None when nothing was typed.
+
+    Args:
+        text: what was typed.
+        empty: what an empty field means.
 
     Raises:
         UsageError: it is no amount, or nothing could be bought for it.
@@ -20,12 +27,17 @@ def budget(text: str) -> float | None:
         amount = math.nan
     if amount is None or 0 < amount < math.inf:
         return amount
-    hint = "type a number such as 2.50, or leave the field empty: then the key has no budget of its own"
+    hint = f"type a number such as 2.50, or leave the field empty: {empty}"
     raise UsageError(f"`{text}` is not a budget", "a budget is a number of dollars above 0", hint)
 
 
-def requests_per_minute(text: str) -> int | None:
-    """Read a number of requests; None when nothing was typed.
+def per_minute(text: str, what: str = "requests", empty: str = NO_LIMIT) -> int | None:
+    """Read how many of something a minute allows; None when nothing was typed.
+
+    Args:
+        text: what was typed.
+        what: is counted, `requests` or `tokens`.
+        empty: what an empty field means.
 
     Raises:
         UsageError: it is not a whole number from 1 on.
@@ -35,8 +47,8 @@ def requests_per_minute(text: str) -> int | None:
         return None
     if typed.isdecimal() and int(typed) >= 1:
         return int(typed)
-    hint = "type a number such as 60, or leave the field empty: then the key has no limit of its own"
-    raise UsageError(f"`{text}` is not a number of requests", "it is a whole number, at least 1", hint)
+    hint = f"type a number such as 60, or leave the field empty: {empty}"
+    raise UsageError(f"`{text}` is not a number of {what}", "it is a whole number, at least 1", hint)
 
 
 def application_name(text: str) -> str:

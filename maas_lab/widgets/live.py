@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from html import escape
 
-from ipywidgets import HTML, Layout, ToggleButton, VBox
+from ipywidgets import HTML, HBox, Layout, ToggleButton, VBox
 
 from maas_lab.errors import LabError
 from maas_lab.wait import Ticker
@@ -16,6 +16,7 @@ from maas_lab.widgets.parts import Message
 
 EVERY = 5.0  # seconds between the end of one read and the begin of the next
 SHARE = 3.0  # as many times as long as a read took, it rests at least: who reads is a quarter of the load at most
+_ON, _OFF = "Live refresh: on", "Live refresh: off"
 SLOWEST = 120.0  # seconds between two tries, however often reads failed
 LASTING = 3600.0  # seconds after which it ends: a board that nobody sees any more reads on
 
@@ -48,10 +49,12 @@ class LiveRefresh(VBox):
         self.error: LabError | None = None
         self.reads = 0
         about = f"Read the numbers again every {every:g} seconds, until this is switched off"
-        self.toggle = ToggleButton(description="Live refresh", tooltip=about, icon="refresh", layout=_FIT)
+        fit = Layout(width="auto", align_self="flex-start")
+        self.toggle = ToggleButton(description=_OFF, tooltip=about, layout=fit)
         # The time of each read is for eyes; screen readers would announce it every few seconds.
         self._clock, self.message = HTML(), Message()
-        super().__init__([self.toggle, self._clock, self.message])
+        row = HBox([self.toggle, self._clock], layout=Layout(flex_flow="row wrap", align_items="center"))
+        super().__init__([row, self.message])
         self.toggle.observe(self._toggled, "value")
 
     @property
@@ -65,6 +68,7 @@ class LiveRefresh(VBox):
         super().close()
 
     def _toggled(self, change: dict[str, bool]) -> None:
+        self.toggle.description = _ON if change["new"] else _OFF  # not only by its colour
         if change["new"]:
             self._start()
         else:
@@ -128,6 +132,3 @@ class LiveRefresh(VBox):
             if not ticker.stopped:
                 self.toggle.value = False
                 self.message.failed([f"{type(error).__name__} in the notebook's code: live refresh is off"])
-
-
-_FIT = Layout(width="auto", align_self="flex-start")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from decimal import Decimal
 from html import escape
 from typing import Any, ClassVar
 
@@ -33,10 +34,17 @@ STYLE = """<style>
   border-bottom: 1px solid var(--jp-border-color2, #bdbdbd); }
 .maas-lab th, .maas-lab td:not(:first-child) { overflow-wrap: normal; }
 .maas-lab .number { text-align: right; white-space: nowrap; }
+.maas-lab th.number { white-space: normal; vertical-align: bottom; }
 .maas-lab .widget-html-content dl { display: flex; flex-wrap: wrap; gap: 4px 40px; margin: 6px 0; }
 .maas-lab .widget-html-content dt { float: none; width: auto; margin: 0; font-weight: normal; }
 .maas-lab .widget-html-content dd { float: none; width: auto; margin: 0;
   font-size: 1.7em; line-height: 1.25; font-variant-numeric: tabular-nums; }
+.maas-lab.maas-lab-wide { max-width: 90em; }
+.maas-lab .maas-lab-scrolls { overflow-x: auto; }
+.maas-lab .maas-lab-scrolls .widget-html-content { overflow-x: visible; }
+.maas-lab .charts { display: grid; gap: 12px; grid-template-columns: repeat(auto-fit, minmax(min(100%, 44em), 1fr)); }
+.maas-lab .charts img { width: 100%; max-width: 52em; background: #ffffff; border-radius: 3px; }
+.maas-lab a { color: var(--jp-content-link-color, #1565c0); text-decoration: underline; }
 .maas-lab .told { padding: 6px 10px; border-left: 4px solid var(--jp-border-color1, #9e9e9e); white-space: pre-wrap; }
 .maas-lab .told.failed { border-color: var(--jp-error-color1, #d32f2f); }
 .maas-lab .told.done { border-color: var(--jp-success-color1, #388e3c); }
@@ -123,6 +131,14 @@ def button(text: str, about: str, style: str = "") -> Button:
     )
 
 
+def beside(width: str = "36em", label: str = "11em") -> dict[str, Any]:
+    """Return what makes a field as wide as its place, at most `width`, with its label beside it.
+
+    Each field needs its own: a layout is a widget, and closed with the first that has it.
+    """
+    return {"style": {"description_width": label}, "layout": Layout(width=f"min(calc(100% - 4px), {width})")}
+
+
 def offer(field: Dropdown, options: Sequence[tuple[str, str]]) -> None:
     """Offer options, pairs of label and value; the chosen one stays, if it is still there, else it is the first."""
     kept, values = field.value, [value for _, value in options]
@@ -152,12 +168,19 @@ def _cells(tag: str, attributes: Sequence[str], texts: Sequence[Any]) -> str:
     return "".join(f"<{tag}{attribute}>{escape(str(text))}</{tag}>" for attribute, text in cells)
 
 
-def dollars(amount: float) -> str:
+def facts(told: Mapping[str, str]) -> str:
+    """Return names with what is to be said of them, in large letters, as an HTML list."""
+    parts = (f"<div><dt>{escape(name)}</dt><dd>{escape(number)}</dd></div>" for name, number in told.items())
+    return f"<dl>{''.join(parts)}</dl>"
+
+
+def dollars(amount: float | Decimal) -> str:
     """Return an amount of money: at least two decimals, and of a small one so many that it does not look like nothing.
 
-    Four significant digits are shown of less than a dollar: `$12.50`, `$0.0012`, `$0.00`.
+    Four significant digits are shown of less than a dollar: `$12.50`, `$0.0012`, `$0.00`, `−$3.00`.
     """
-    if abs(amount) >= 1 or amount == 0:
-        return f"${amount:,.2f}"
-    whole, _, decimals = f"{float(f'{amount:.4g}'):.12f}".partition(".")
-    return f"${whole}.{decimals.rstrip('0').ljust(2, '0')}"
+    sign, size = "−" if amount < 0 else "", abs(amount)
+    if size >= 1 or amount == 0:
+        return f"{sign}${size:,.2f}"
+    whole, _, decimals = f"{float(f'{size:.4g}'):.12f}".partition(".")
+    return f"{sign}${whole}.{decimals.rstrip('0').ljust(2, '0')}"

@@ -1,10 +1,11 @@
-"""The form and the board in a real JupyterLab: a learner fills in, clicks, saves; the file holds no key."""
+"""The form and the boards in a real JupyterLab: people fill in, click, save; the file holds no key."""
 
 from __future__ import annotations
 
 import json
 import re
 import ssl
+import uuid
 from pathlib import Path
 from urllib.parse import quote
 
@@ -30,6 +31,24 @@ from maas_lab import widgets
 from maas_lab.portal import Portal
 trust = ssl.create_default_context(cafile=given["trust"])
 portal = Portal.login(given["url"], given["user"], given["password"], verify=trust)
+"""
+
+BOARD = """
+from maas_lab import usage
+from maas_lab.gateway import Gateway
+source = usage.GatewayUsage(Gateway(given["gateway"], given["gateway_key"]))
+board = widgets.usage_board(portal, source, every=0.5)
+board
+"""
+# A cell that is busy until the test has seen enough.
+TRAFFIC = """
+import time
+from maas_lab import ask, openai_client
+board.live.toggle.value = True
+client, end = openai_client(given["gateway"] + "/v1", given["key"]), time.monotonic() + 60
+while not Path(given["enough"]).exists() and time.monotonic() < end:
+    ask(client, "Hello", model=given["model"], max_tokens=2)
+    time.sleep(0.5)
 """
 
 
@@ -101,11 +120,12 @@ def jupyterlab(jupyter, page, tmp_path_factory):
 def log_in_cell(lab, tmp_path):
     """The code that logs a user in."""
 
-    def cell(user):
+    def cell(user, **more):
         place = tmp_path / f"{user}.json"
         place.touch(mode=0o600)
         told = {"url": lab.url, "user": user, "password": lab.passwords[user], "root": str(ROOT)}
-        place.write_text(json.dumps(told | {"trust": str(lab.home / "kube/ca.crt")}))
+        admins = {"gateway": lab.gateway, "gateway_key": lab.gateway_key}
+        place.write_text(json.dumps(told | admins | more | {"trust": str(lab.home / "kube/ca.crt")}))
         return LOG_IN.replace("{given!r}", repr(str(place)))
 
     return cell
@@ -139,6 +159,75 @@ def test_a_learner_creates_an_application_and_saves_no_key(jupyterlab, page, con
     assert lab.ask(secret).status_code == 200
 
 
+@pytest.fixture
+def application(consumer, tiny):
+    """An application of alice's, with its key."""
+    return consumer.create_application(f"counted-{uuid.uuid4().hex[:6]}", [tiny], max_budget=5)
+
+
+def test_an_accountant_looks_goes_live_caps_and_saves_the_invoice(
+    jupyterlab, page, application, lab, log_in_cell, tmp_path
+):
+    name, key, enough = application.name, application.key.reveal(), tmp_path / "enough"
+    given = {"key": key, "model": application.models[0], "enough": str(enough)}
+    jupyterlab.open([log_in_cell("carol", **given), BOARD, TRAFFIC])
+    board = page.locator(".maas-lab").first
+    expect(board.get_by_text("Usage of everybody")).to_be_visible(timeout=60_000)
+    row = board.get_by_role("table", name="By application").get_by_role("row").filter(has_text=name)
+
+    # Live: the numbers grow while a cell is busy.
+    expect(row).to_be_visible(timeout=30_000)
+    before = _hits(row)
+    wait.until(lambda: _hits(row) > before, what="new calls on the board", timeout=30)
+    expect(page.get_by_role("button", name=re.compile(r"\| Busy"))).to_be_visible()
+    enough.touch()
+
+    # Whoever types goes on typing.
+    expect(page.get_by_role("button", name=re.compile(r"\| Idle"))).to_be_visible()
+    board.get_by_role("button", name="Refresh", exact=True).click()
+    expect(board.get_by_text("the numbers were read again")).to_be_visible()
+    board.get_by_label("Name:").select_option(name)
+    field, before = board.get_by_label("New cap in dollars:"), _hits(row)
+    field.press_sequentially("0.00")
+    assert lab.ask(key).status_code == 200
+    wait.until(lambda: _hits(row) > before, what="another call on the board", timeout=30)
+    expect(field).to_be_focused()
+    page.keyboard.type("1")
+    expect(field).to_have_value("0.001")
+    board.get_by_role("button", name="Live refresh").click()
+    expect(board.get_by_text("live refresh is off")).to_be_visible()
+    board.get_by_label("Group by:").select_option("user")
+    expect(board.get_by_role("table", name="By user").get_by_role("row").filter(has_text="alice")).to_be_visible()
+
+    # The cap: below what is spent it is set only after a question.
+    board.get_by_role("button", name="Set cap").click()
+    expect(board.get_by_role("alert")).to_contain_text("the next call will be refused")
+    board.get_by_role("button", name="Set it all the same").click()
+    expect(board.get_by_text("cap reached: calls are refused").last).to_be_visible()
+    assert lab.ask(key).json()["error"]["type"] == "budget_exceeded"
+
+    board.get_by_role("button", name="Make the invoice").click()
+    with page.expect_download() as found:
+        board.get_by_role("link", name="CSV").click()
+    assert re.fullmatch(r"invoice_\w+\.csv", found.value.suggested_filename)
+    assert name in Path(found.value.path()).read_text(encoding="utf-8")
+    text = jupyterlab.saved()
+    windows = {key[start : start + 5] for start in range(len("sk-"), len(key) - 4)}
+    assert [part for part in windows if part in _without_files(text)] == []
+    assert lab.gateway_key not in text
+    (output,) = nbformat.reads(text, as_version=4).cells[1].outputs
+    assert output["data"]["text/plain"] == widgets.AccountingBoard.TEXT
+
+
+def _hits(row):
+    return int(row.get_by_role("cell").nth(1).inner_text())
+
+
+def _without_files(text):
+    """A notebook's text without the images and files in it, whose encoded bytes may hold any five characters."""
+    return re.sub(r"base64,[A-Za-z0-9+/=]+", "", text)
+
+
 WIDTHS = (1080, 1360)  # the file browser takes 300 of them
 
 
@@ -156,6 +245,28 @@ def test_form_and_board_are_accessible_and_fit_in_light_and_dark(jupyterlab, pag
         jupyterlab.put(f"lab/api/settings/{quote(THEMES)}", {"raw": json.dumps({"theme": theme})})
         page.reload()
         expect(page.get_by_text("Your usage")).to_be_visible(timeout=60_000)
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 900})
+            assert overflowing(page) == []
+        assert [one for one in axe(page) if OURS.search(one)] == []
+
+
+def test_the_accountants_board_is_accessible_and_fits(jupyterlab, page, application, lab, log_in_cell, axe):
+    assert lab.ask(application.key.reveal()).status_code == 200
+    jupyterlab.open([log_in_cell("carol"), BOARD])
+    board = page.locator(".maas-lab").first
+    expect(board.get_by_text("Usage of everybody")).to_be_visible(timeout=60_000)
+    board.get_by_role("button", name="Make the invoice").click()
+    expect(board.get_by_role("link", name="CSV")).to_be_visible()
+    board.get_by_label("Name:").select_option(application.name)
+    board.get_by_label("New cap in dollars:").fill("much")
+    board.get_by_role("button", name="Set cap").click()
+    expect(board.get_by_role("alert")).to_contain_text("`much` is not a budget")
+    jupyterlab.saved()
+    for theme in ("JupyterLab Light", "JupyterLab Dark"):
+        jupyterlab.put(f"lab/api/settings/{quote(THEMES)}", {"raw": json.dumps({"theme": theme})})
+        page.reload()
+        expect(page.get_by_text("Usage of everybody")).to_be_visible(timeout=60_000)
         for width in WIDTHS:
             page.set_viewport_size({"width": width, "height": 900})
             assert overflowing(page) == []
