@@ -36,14 +36,13 @@ LabError                expected failures only: a bug keeps its own type and its
 │   └── PortalUnreachable   nothing answers at the portal's address
 ├── MetricsError        the model server's own metrics cannot be read
 ├── AccountingError     usage, a price list or money does not allow what was asked for
+│   ├── DatabaseError       the gateway's database refused a query or could not be reached (usage_database)
 │   └── MissingPrice        a price list has no price of this item on this day
 ├── LessonError         a lesson's source cannot be turned into notebooks, or a run of it failed
 └── ExerciseError       an exercise is not solved yet
     ├── NotDoneYet          the cell still holds its blank
     └── NotQuite            the live system does not show what was asked for
 """
-
-from __future__ import annotations
 
 _BELOW = "\n" + " " * len("  why: ")
 

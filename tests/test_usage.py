@@ -96,10 +96,12 @@ def test_a_deleted_keys_calls_keep_its_labels_and_refusals_take_them_from_the_ke
 
 def test_a_litellm_team_wins_over_the_keys_metadata():
     named = key(1, metadata={"application": "shop", "team": "Sales"})
-    told = {"user_api_key_team_alias": "Support", "user_api_key_alias": "old name"}
-    log = SpendLog([booked(1, metadata=told, team_id="t1"), booked(2, 1)], keys=[named])
+    gone = {"user_api_key_team_alias": "Former", "user_api_key_alias": "former name"}
+    rows = [booked(1, team_id="t1"), booked(2, 1), booked(3, 2, metadata=gone, team_id="t2", api_key=f"{2:064x}")]
+    log = SpendLog(rows, keys=[named], teams=[{"team_id": "t1", "team_alias": "Support"}])
     frame = usage.GatewayUsage(log.gateway).rows(WINDOW)
-    assert frame[["team", "key"]].to_numpy().tolist() == [["Support", "old name"], ["Sales", "key 1"]]
+    labels = [["Support", "key 1"], ["Sales", "key 1"], ["Former", "former name"]]
+    assert frame[["team", "key"]].to_numpy().tolist() == labels
 
 
 def test_tokens_that_were_not_booked_are_missing_and_counted_as_unmetered():
