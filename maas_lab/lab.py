@@ -19,6 +19,7 @@ from maas_lab.portal import Portal
 from maas_lab.scraping import EngineMetrics
 
 if TYPE_CHECKING:
+    from maas_lab.usage_database import DatabaseUsage
     from maas_lab.usage_gateway import GatewayUsage
 
 MANIFESTS = Path(__file__).parents[1] / "manifests"
@@ -120,6 +121,24 @@ class Lab:
         from maas_lab.usage_gateway import GatewayUsage  # pandas only for those who count
 
         return GatewayUsage(self.gateway)
+
+    def usage_database(self, host: str | None = None, port: int | None = None) -> DatabaseUsage:
+        """Return the same as `usage`, read from the gateway's database, for who may read its password's Secret.
+
+        It works where the database can be reached, as in the cluster. From elsewhere forward a port first, with
+        `oc port-forward service/postgres 5432 -n maas-system`, and give `host="127.0.0.1"`.
+
+        Args:
+            host: where the database is reached; where its pod is, when left out.
+            port: likewise.
+
+        Raises:
+            NotAllowed: the user may not read the Secret; `usage` asks the gateway instead.
+            NotFound: this platform does not say where its database is, or it is not ready.
+        """
+        from maas_lab.usage_database import DatabaseUsage
+
+        return DatabaseUsage(self._platform.database_url(host, port).reveal())
 
     def client(self, key: ApiKey | str) -> openai.OpenAI:
         """Return a stock OpenAI client that calls this gateway with a key."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import ssl
+from urllib.parse import quote
 
-from maas_lab import settings
+from maas_lab import endpoints, settings
 from maas_lab.access import serving_key, serving_runtime, serving_url
 from maas_lab.cluster import Cluster
 from maas_lab.errors import LoginFailed, NotAllowed, NotFound
@@ -73,6 +74,29 @@ class Platform:
             if named := serving_key(service, runtime):
                 return self.cluster.secret(*named, self.namespace)
         return None
+
+    def database_url(self, host: str | None = None, port: int | None = None) -> ApiKey:
+        """Return the address of the gateway's database with its password, which never shows itself.
+
+        Args:
+            host: where it is reached, e.g. `127.0.0.1` for a forwarded port; where its pod is, when left out.
+            port: likewise.
+
+        Raises:
+            NotAllowed: the user may not read the database's Secret, or not look for its pod.
+            NotFound: this platform does not say where its database is, or its pod is not ready.
+        """
+        if "database-service" not in self.facts:
+            why = f"its ConfigMap {FACTS} names no `database-service`"
+            hint = "ask its provider for the address: usage.DatabaseUsage(url); lab.usage needs none"
+            raise NotFound(f"the platform in {self.namespace} does not say where its database is", why, hint)
+        secret = self.facts["database-secret"]
+        user, password = (self.cluster.secret(secret, one, self.namespace) for one in ("username", "password"))
+        if host is None:
+            host, found = endpoints.address(self.cluster, self.facts["database-service"], self.namespace)
+            port = port or found
+        login = ":".join(quote(one.reveal(), safe="") for one in (user, password))
+        return ApiKey(f"postgresql://{login}@{host}:{port or 5432}/{self.facts['database-name']}")
 
     @property
     def has_portal(self) -> bool:

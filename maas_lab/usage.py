@@ -5,6 +5,9 @@
     lab.usage.rows(usage.last(24))                                  # one row per call
     lab.usage.summary(usage.last(24), by=["application", "model"])  # added up
 
+`lab.usage_database()`, or `usage.DatabaseUsage(url)`, reads the same from the gateway's database, a hundred times as
+fast, for those who may read its credentials.
+
 Charts, invoices and reports take these two frames and nothing else. Texts are never missing, so a `groupby` loses
 nothing: what is not known is named `(no application)`, `(no team)`, `(no user)`, `(unknown key)` or `(no model)`.
 
@@ -35,6 +38,7 @@ A call is booked some seconds after it has ended, under the time at which it arr
 window are not all there yet, and a window is settled a quarter of an hour after its end (`GatewayUsage.settled`).
 """
 
+from maas_lab.usage_database import DatabaseUsage
 from maas_lab.usage_frames import (
     DIMENSIONS,
     NO_KEY,
@@ -56,6 +60,7 @@ __all__ = [
     "NO_TEAM",
     "NO_USER",
     "UNLABELLED",
+    "DatabaseUsage",
     "GatewayUsage",
     "Window",
     "day",

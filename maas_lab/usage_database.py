@@ -1,4 +1,4 @@
-"""Usage read from the gateway's own database: the same frames as through its API, for those who hold its credentials."""
+"""Usage as the gateway's own database tells it: the same frames as through its API, for who holds its credentials."""
 
 from __future__ import annotations
 
@@ -15,15 +15,20 @@ from psycopg.conninfo import conninfo_to_dict
 
 from maas_lab import usage_sql
 from maas_lab.errors import AccountingError, UsageError
-from maas_lab.usage_frames import COLUMNS, SUMS, TIME, dimensions, rows_frame, summary_frame
+from maas_lab.usage_frames import COLUMNS, SUMS, TEXT, TIME, dimensions, rows_frame, summary_frame
 from maas_lab.windows import Window
 
 _EXAMPLE = "postgresql://USER:PASSWORD@HOST:5432/litellm_db"
 # What Prisma, and so LiteLLM's DATABASE_URL, may hold beside what PostgreSQL's own clients know.
 _PRISMA = {"schema", "connection_limit", "pool_timeout", "socket_timeout", "pgbouncer", "statement_cache_size"}
+_HINT_LOGIN = f"give the user, password and database of LiteLLM's DATABASE_URL: usage.DatabaseUsage({_EXAMPLE!r})"
+_HINT_NETWORK = (
+    "outside the cluster, or where a NetworkPolicy forbids it, forward its port: `oc port-forward service/postgres 5432"
+    ' -n maas-system`, then lab.usage_database(host="127.0.0.1")'
+)
 _CONNECT_S = 10
 _QUERY_S = 300  # after that PostgreSQL itself ends the query: the gateway needs its database
-_NUMBERS = {"time": "int64", "cost": "float64", "latency_s": "float64"}
+_NUMBERS = {"time": "int64", "cost": TEXT, "latency_s": TEXT}  # texts, which become the doubles that were booked
 
 
 class DatabaseError(AccountingError):
@@ -111,8 +116,8 @@ class DatabaseUsage:
             hint = 'its owner runs: GRANT SELECT ON ALL TABLES IN SCHEMA public TO "USER"'
             return DatabaseError(f"the database at {self._where} refuses to be read", why, hint)
         if isinstance(error, psycopg.OperationalError):
-            hint = "oc port-forward service/postgres 5432 -n maas-system, and 127.0.0.1:5432 in the address"
-            return DatabaseError(f"the database {self._where} cannot be reached", why, hint)
+            hint = _HINT_LOGIN if "FATAL" in why else _HINT_NETWORK
+            return DatabaseError(f"the database {self._where} cannot be read", why, hint)
         return DatabaseError(
             f"the database {self._where} refused the query", why, "`lab.usage` asks the gateway instead"
         )
@@ -147,7 +152,7 @@ def _frame(stream: _Stream) -> pd.DataFrame:
     kinds = {name: _NUMBERS.get(name, kind) for name, kind in COLUMNS.items()}
     missing = {name: [""] for name, kind in kinds.items() if kind in ("Int64", "boolean")}
     how: dict[str, Any] = {"dtype": kinds, "na_values": missing, "keep_default_na": False}
-    found = pd.read_csv(stream, names=list(usage_sql.NAMES), float_precision="round_trip", **how)
+    found = pd.read_csv(stream, names=list(usage_sql.NAMES), **how)
     found["time"] = pd.to_datetime(found["time"], unit="us", utc=True).astype(TIME)
     return rows_frame(found)
 

@@ -82,6 +82,8 @@ class GatewayUsage:
         return summary(self.rows(window), by)
 
     def _pieces(self, reader: Reader, kept: KeptRows | Nothing, span: Span) -> Iterator[list[Booking]]:
+        if (latest := kept.latest()) and not self._has(latest):
+            raise kept.foreign()
         yield from kept.rows(span)
         settled = floor(datetime.now(UTC).timestamp() + reader.ahead_s - self.settled.total_seconds())
         for gap in kept.gaps(span):
@@ -91,6 +93,10 @@ class GatewayUsage:
                     if piece.until <= settled:
                         kept.add(piece, bookings)
                     yield bookings
+
+    def _has(self, row: Booking) -> bool:
+        at = row.begun // _SECOND
+        return Reader(self.gateway.rest, {"request_id": row.request_id}).count(Span(at, at + 1)) > 0
 
 
 def frame(bookings: Iterable[Booking], labels: Labels) -> pd.DataFrame:

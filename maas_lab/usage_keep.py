@@ -73,8 +73,19 @@ class KeptRows:
         """Yield the kept rows of all pieces that a span touches."""
         for place in self._places:
             if place.piece.since < span.until and span.since < place.piece.until:
-                line = os.pread(self._file.fileno(), place.size, place.begin)
-                yield [Booking(*row) for row in json.loads(line.split(b" ", 3)[3])]
+                yield self._load(place)
+
+    def latest(self) -> Booking | None:
+        """Return the latest kept row, to see whether the gateway still has it; None where there is none."""
+        for place in sorted(self._places, key=lambda one: one.piece.until, reverse=True):
+            if rows := self._load(place):
+                return max(rows, key=lambda row: row.begun)
+        return None
+
+    def foreign(self) -> UsageError:
+        """Return the error for rows that the gateway does not have."""
+        why = f"it has no call of those in {self.path}: it was set up anew, or it deletes old rows"
+        return UsageError("these are not this gateway's spend rows", why, _HINT)
 
     def add(self, piece: Span, rows: Sequence[Booking]) -> None:
         """Keep a settled piece."""
@@ -83,6 +94,10 @@ class KeptRows:
         begin = self._file.seek(0, os.SEEK_END)
         self._file.write(line)
         self._places.append(_Place(piece, begin, len(line)))
+
+    def _load(self, place: _Place) -> list[Booking]:
+        line = os.pread(self._file.fileno(), place.size, place.begin)
+        return [Booking(*row) for row in json.loads(line.split(b" ", 3)[3])]
 
     def _read(self, head: bytes) -> list[_Place]:
         with open(self._file.fileno(), "rb", closefd=False) as lines:
@@ -135,6 +150,9 @@ class Nothing:
     def rows(self, span: Span) -> Iterator[list[Booking]]:
         """Yield nothing."""
         yield from ()
+
+    def latest(self) -> None:
+        """There is none."""
 
     def add(self, piece: Span, rows: Sequence[Booking]) -> None:
         """Forget the piece."""

@@ -250,6 +250,10 @@ def test_the_client_finds_gateway_portal_and_model(infrastructure, models):
     if infrastructure == "openshift":
         assert named(objects, "Route", data["portal-route"])["spec"]["to"]["name"] == "frontend"
     assert data["gateway-secret-key"] in named(secrets(), "Secret", data["gateway-secret"])["stringData"]
+    assert {"username", "password"} <= set(named(secrets(), "Secret", data["database-secret"])["stringData"])
+    assert named(objects, "Service", data["database-service"])["spec"]["ports"][0]["port"] == 5432
+    gateway = named(objects, "Deployment", "litellm")["spec"]["template"]["spec"]["containers"][0]
+    assert f"/{data['database-name']}" in next(one["value"] for one in gateway["env"] if one["name"] == "DATABASE_URL")
     model = named(rendered(f"models/overlays/{models}"), "InferenceService", data["model"])
     assert model["metadata"]["annotations"]["serving.kserve.io/deploymentMode"] == "RawDeployment"
 

@@ -495,14 +495,16 @@ def test_a_long_text_is_no_hard_work():
 class Network:
     """A store with all controllers and the forwarder's table; the test is the kubelet."""
 
-    def __init__(self, schemas, folder):
+    def __init__(self, schemas, folder, reach=False):
         self.objects = Objects(Store(folder / "state.db"), Rules(schemas))
         self.client = Client(self.objects, "test")
         self.ports, self.file, self.signals = Ports(folder / "ports.json"), folder / "network.json", 0
         names = Names(self.client, self.ports)
         proxy = Endpoints(Client(self.objects, "proxy"), self.ports, self.file, self._changed)
         self.works = [
-            controllers.start(self.objects, hosts=names.host, addresses=names.address),
+            controllers.start(
+                self.objects, hosts=names.host, addresses=names.address, reach=names.pod if reach else None
+            ),
             Work(self.objects.store, [proxy]),
         ]
         if self.client.get(NAMESPACE, "", "o1") is None:
@@ -614,6 +616,23 @@ def test_a_slice_is_what_the_real_controller_writes(network):
     fields = metadata["managedFields"][0]
     assert (fields["manager"], fields["operation"]) == ("kube-controller-manager", "Update")
     assert {"f:addressType", "f:endpoints", "f:metadata", "f:ports"} == set(fields["fieldsV1"])
+
+
+def test_a_slice_tells_where_its_pods_are_reached_from_outside(schemas, tmp_path):
+    network = Network(schemas, tmp_path, reach=True)
+    network.service()
+    for name in "ab":
+        network.pod(name)
+    (one,) = network.slices()
+    pods = [network.ports.of("pod", endpoint["targetRef"]["uid"], "8080") for endpoint in one["endpoints"]]
+    told = json.loads(one["metadata"]["annotations"]["maas-lab/reachable-at"])
+    assert told == {"": [f"{LOOPBACK}:{port}" for port in pods]}
+    assert len(set(pods)) == 2
+    network.tell("a", ready=False)
+    network.tell("b", ready=False)
+    (one,) = network.slices()
+    assert json.loads(one["metadata"]["annotations"]["maas-lab/reachable-at"]) == told
+    network.close()
 
 
 def test_only_ready_pods_answer(network):

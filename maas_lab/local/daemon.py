@@ -70,7 +70,7 @@ class Daemon:
         endpoints = Endpoints(Client(objects, "kube-proxy"), self._ports, self._table, self._network_changed)
         credentials = Credentials(Client(objects, controllers.MANAGER), self._api.tokens, authority)
         work = (
-            controllers.start(objects, hosts=names.host, addresses=names.address),
+            controllers.start(objects, hosts=names.host, addresses=names.address, reach=names.pod),
             Work(objects.store, [endpoints, credentials, self]),
         )
         server = Server(

@@ -63,6 +63,10 @@ class Names:
         namespace = inference_service["metadata"]["namespace"]
         return f"http://{self._loopback(namespace, serving.name(inference_service), str(serving.PORT))}"
 
+    def pod(self, uid: str, port: int) -> str:
+        """Return the address at which a port of a pod is reached."""
+        return f"{LOOPBACK}:{self._ports.of('pod', uid, str(port))}"
+
     def _replaced(self, found: re.Match, namespace: str) -> str:
         scheme, text = found["scheme"] or "", found[0]
         if scheme and not found["port"] and found["host"].endswith(f"-{namespace}.{DOMAIN}"):

@@ -6,7 +6,7 @@ from maas_lab.local.kube.controllers import serving
 from maas_lab.local.kube.controllers.claims import Claims
 from maas_lab.local.kube.controllers.client import Client
 from maas_lab.local.kube.controllers.deployments import Deployments
-from maas_lab.local.kube.controllers.endpoint_slices import EndpointSlices
+from maas_lab.local.kube.controllers.endpoint_slices import EndpointSlices, Reach
 from maas_lab.local.kube.controllers.inference_services import Addresses, InferenceServices
 from maas_lab.local.kube.controllers.replica_sets import ReplicaSets
 from maas_lab.local.kube.controllers.routes import Hosts, Routes, local_host
@@ -19,7 +19,11 @@ MANAGER, SCHEDULER, ROUTER, KSERVE = "kube-controller-manager", "kube-scheduler"
 
 
 def start(
-    objects: Objects, clock: Clock = utc, hosts: Hosts = local_host, addresses: Addresses = serving.inside
+    objects: Objects,
+    clock: Clock = utc,
+    hosts: Hosts = local_host,
+    addresses: Addresses = serving.inside,
+    reach: Reach | None = None,
 ) -> Work:
     """Return the work of all controllers on a store; `run` it on the event loop that owns the store.
 
@@ -28,6 +32,7 @@ def start(
         clock: tells the time.
         hosts: gives a host to a Route that names none.
         addresses: gives the URL of an InferenceService inside the cluster.
+        reach: gives the address at which a pod's port is reached from outside.
     """
     manager = Client(objects, MANAGER)
     controllers = (
@@ -35,7 +40,7 @@ def start(
         ReplicaSets(manager, clock),
         StatefulSets(manager, clock),
         Claims(manager, clock),
-        EndpointSlices(manager, clock),
+        EndpointSlices(manager, clock, reach),
         Scheduler(Client(objects, SCHEDULER), clock),
         Routes(Client(objects, ROUTER), clock, hosts),
         InferenceServices(Client(objects, KSERVE), clock, addresses),

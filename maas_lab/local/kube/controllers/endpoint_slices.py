@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from maas_lab.local.kube.controllers import owners
 from maas_lab.local.kube.controllers.client import ENDPOINT_SLICE, POD, SERVICE, Client
@@ -16,13 +16,22 @@ OF_SERVICE = "kubernetes.io/service-name"
 MANAGED_BY = {"endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io"}
 TRIGGER = "endpoints.kubernetes.io/last-change-trigger-time"
 HEADLESS = "service.kubernetes.io/headless"
+# Where pods are reached from outside the cluster, by the port's name; for clusters whose own addresses lead nowhere.
+REACHABLE = "maas-lab/reachable-at"
+Reach = Callable[[str, int], str]
 
 
 class EndpointSlices:
-    """Keeps the slices of each Service that has a selector."""
+    """Keeps the slices of each Service that has a selector.
 
-    def __init__(self, client: Client, clock: Clock) -> None:
-        self._client, self._clock = client, clock
+    Args:
+        client: reads and writes.
+        clock: tells the time.
+        reach: returns the address at which a pod's port is reached from outside; None where its own one leads there.
+    """
+
+    def __init__(self, client: Client, clock: Clock, reach: Reach | None = None) -> None:
+        self._client, self._clock, self._reach = client, clock, reach
 
     def affected(self, change: Change) -> Iterable[Key]:
         """Yield a changed Service, that of a changed slice, and those for which a changed pod answers."""
@@ -78,15 +87,25 @@ class EndpointSlices:
         labels = {**(service["metadata"].get("labels") or {}), **MANAGED_BY, OF_SERVICE: name}
         if service["spec"].get("clusterIP") == "None":
             labels[HEADLESS] = ""
-        told = {"addressType": "IPv4", **content}
-        if old and old["metadata"].get("labels") == labels and told.items() <= old.items():
+        told, reachable = {"addressType": "IPv4", **content}, self._reachable(content)
+        noted = (old and old["metadata"].get("annotations")) or {}
+        is_told = old and told.items() <= old.items() and reachable.items() <= noted.items()
+        if is_told and old["metadata"].get("labels") == labels:
             return
         metadata = {**old["metadata"]} if old else self._new_metadata(service)
-        metadata |= {"labels": labels, "annotations": {TRIGGER: stamp(self._clock())} if content["endpoints"] else {}}
+        noted = {TRIGGER: stamp(self._clock()), **reachable} if content["endpoints"] else {}
+        metadata |= {"labels": labels, "annotations": noted}
         if old:
             self._client.update(ENDPOINT_SLICE, {**old, **told, "metadata": metadata})
         else:
             self._client.create(ENDPOINT_SLICE, {**told, "metadata": metadata})
+
+    def _reachable(self, content: Object) -> dict[str, str]:
+        if self._reach is None or not content["endpoints"] or not content["ports"]:
+            return {}
+        pods = [one["targetRef"]["uid"] for one in content["endpoints"]]
+        told = {one["name"]: [self._reach(pod, one["port"]) for pod in pods] for one in content["ports"]}
+        return {REACHABLE: json.dumps(told)}
 
     def _new_metadata(self, service: Object) -> Object:
         metadata = service["metadata"]
