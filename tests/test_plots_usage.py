@@ -285,6 +285,21 @@ def test_hostile_names_neither_break_a_chart_nor_vanish_from_it(name):
     drawn(plots.hoarded_and_shared(costs))
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("_x", "\N{NO-BREAK SPACE}_x"),  # matplotlib 3.8 leaves out of a legend what begins with an underscore
+        ("a\n b", "a b"),
+        ("🚀", "\N{REPLACEMENT CHARACTER}"),
+        ("", "(empty)"),
+        ("a" * 40, "a" * 27 + "…"),
+        ("Grüße, Δ", "Grüße, Δ"),
+    ],
+)
+def test_names_as_charts_show_them(name, told):
+    assert parts.shown(name) == told
+
+
 def test_a_pair_of_dollars_in_names_is_no_formula():
     figure = drawn(plots.tokens_by(summary((0, "$5 or $6", "m", 1, 0, 1, 1))))
     labels = figure.axes[0].get_yticklabels()
