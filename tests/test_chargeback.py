@@ -412,7 +412,7 @@ def test_negative_costs_are_credits_and_impossible_ones_are_refused():
 def test_tiny_amounts_are_never_shown_as_nothing():
     text = bill(row("a", cost=0.0000001)).markdown()
     assert "\\$0.00 (0.0000001)" in text
-    assert "the exact usage is 0.0000001, so rounding has taken away 0.0000001" in text
+    assert "the exact usage is \\$0.0000001, so rounding has taken away \\$0.0000001" in text
 
 
 def test_the_period_is_told_with_its_zone_and_daylight_saving():
@@ -555,6 +555,11 @@ CASES = {
         [row("a"), refused("b")],
         {("Chat", "rejected"): (2, 0)},
     ),
+    "a wrong key": (
+        calls(("Chat", "a", 15), ("Chat", "b", 0, {"outcome": "refused"})),
+        [row("a"), refused("b", usage.UNLABELLED, key=usage.NO_KEY)],
+        {("Chat", "rejected"): (1, 0)},
+    ),
     "answer lost": (
         calls(("Chat", "a", 0, {"outcome": "failed"})),
         [row("a")],
@@ -651,6 +656,11 @@ def test_a_call_that_has_just_ended_is_in_flight_and_later_it_is_missing():
     assert repr(late) == "Reconciliation(NOT balanced: 1 applications, 1 differences, 1 unexplained)"
     nobody = reconciled(client)
     assert told(nobody) == {("Chat", "not booked"): (2, -22)}
+
+
+def test_calls_without_an_id_are_never_paired():
+    found = reconciled(calls(("Chat", "a", 15), ("Chat", "", 15)), row("a"), row(""), row(""), as_of=NOON)
+    assert told(found) == {("Chat", "not reported"): (2, 30), ("Chat", "in flight"): (1, -15)}
 
 
 def test_each_run_of_a_client_has_its_own_clock():

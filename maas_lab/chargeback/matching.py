@@ -73,15 +73,20 @@ def findings(calls: pd.DataFrame, rows: pd.DataFrame, window: Window, as_of: dat
     told = (calls["request_id"] != "") & calls.duplicated("request_id")
     for call in calls[told].itertuples():
         yield Finding(call.application, "reported twice", -call.tokens)
-    again = rows.duplicated("request_id")
-    for row in rows[again].itertuples():
-        yield Finding(row.application, "booked twice", row.tokens)
-    booked = {row.request_id: row for row in rows[~again].itertuples()}
+    again = (rows["request_id"] != "") & rows.duplicated("request_id")
+    yield from added("booked twice", rows[again])
+    mine = ~again & rows["request_id"].isin(set(calls["request_id"]) - {""})
+    booked = {row.request_id: row for row in rows[mine].itertuples()}
     for call in calls[~told].itertuples():
-        row = booked.pop(call.request_id, None) if call.request_id else None
+        row = booked.get(call.request_id)
         yield from _unmatched(call, window, as_of) if row is None else _matched(call, row)
-    for row in booked.values():
-        yield Finding(row.application, "not reported", row.tokens)
+    yield from added("not reported", rows[~again & ~mine])
+
+
+def added(cause: str, rows: pd.DataFrame, sign: int = 1) -> Iterator[Finding]:
+    """Yield a finding per application of rows that have a cause in common."""
+    for name, tokens in rows.groupby("application", observed=True)["tokens"]:
+        yield Finding(str(name), cause, sign * int(tokens.sum()), len(tokens))
 
 
 def _unmatched(call: Any, window: Window, as_of: datetime) -> Iterator[Finding]:
@@ -97,13 +102,17 @@ def _unmatched(call: Any, window: Window, as_of: datetime) -> Iterator[Finding]:
 
 
 def _matched(call: Any, row: Any) -> Iterator[Finding]:
+    more = row.tokens - call.tokens
+    if call.outcome != "answered" and not more:
+        # Of a call with a wrong key the gateway knows no application, and nobody has to pay for it.
+        yield Finding(call.application, "rejected", 0)
+        return
     if row.application != call.application:
         cause = _stray(row)
         yield Finding(call.application, cause, -call.tokens, other=row.application)
         yield Finding(row.application, cause, call.tokens, other=call.application)
-    more = row.tokens - call.tokens
     if call.outcome != "answered":
-        yield Finding(row.application, "answer lost" if row.outcome == "answered" else "rejected", more)
+        yield Finding(row.application, "answer lost", more)
     elif more or not row.tokens:
         yield Finding(row.application, _count(call, row), more)
 

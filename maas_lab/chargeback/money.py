@@ -70,7 +70,12 @@ def plain(number: Decimal) -> str:
     return "0" if text == "-0" else text
 
 
-def written(number: Decimal, currency: str = "USD") -> str:
-    """Write an amount for people: `$1,234.50`, `-$0.05`, `EUR 12.00`."""
+def written(number: Decimal, currency: str = "USD", digits: str = "") -> str:
+    """Write an amount for people: `$1,234.50`, `-$0.05`, `EUR 12.00`; with other `digits` than cents where given."""
     sign, unit = ("-" if number < 0 else ""), ("$" if currency == "USD" else f"{currency} ")
-    return f"{sign}{unit}{number.copy_abs():,.2f}"
+    return f"{sign}{unit}{digits or f'{number.copy_abs():,.2f}'}"
+
+
+def exactly(number: Decimal, currency: str = "USD") -> str:
+    """Write all digits of an amount: `$0.0000001`."""
+    return written(number, currency, plain(number.copy_abs()))

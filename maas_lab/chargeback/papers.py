@@ -10,7 +10,7 @@ import pandas as pd
 
 from maas_lab.chargeback import periods, tables
 from maas_lab.chargeback.frames import COUNTS
-from maas_lab.chargeback.money import exact_sum, plain, written
+from maas_lab.chargeback.money import exact_sum, exactly, written
 from maas_lab.chargeback.prices import sheet as sheet_of_prices
 from maas_lab.chargeback.tables import Column, Sheet
 
@@ -58,9 +58,10 @@ def rules(bill: Invoice) -> tuple[tuple[str, str], ...]:
 def _rounding(bill: Invoice) -> str:
     if not bill.rounding:
         return _ROUNDING
-    exact = exact_sum(bill.lines["exact"])
+    usage = exactly(exact_sum(bill.lines["exact"]), bill.currency)
     verb = "added" if bill.rounding > 0 else "taken away"
-    return f"{_ROUNDING}; the exact usage is {plain(exact)}, so rounding has {verb} {plain(bill.rounding.copy_abs())}"
+    less = exactly(bill.rounding.copy_abs(), bill.currency)
+    return f"{_ROUNDING}; the exact usage is {usage}, so rounding has {verb} {less}"
 
 
 def _remarks(bill: Invoice) -> list[tuple[str, str]]:
@@ -68,7 +69,12 @@ def _remarks(bill: Invoice) -> list[tuple[str, str]]:
     if not len(lines):
         return [("Usage", "no calls were booked in this period")]
     if rejected := int(lines["rejected"].sum()):
-        found.append(("Rejected", f"{_calls(rejected)} rejected, listed here at what was booked: usually nothing"))
+        found.append(
+            (
+                "Rejected",
+                f"{_calls(rejected)} rejected; they are listed, and cost what was booked for them, usually nothing",
+            )
+        )
     if unmetered := int(lines["unmetered"].sum()):
         cost = "billed as booked" if bill.booked else "with nothing to be billed by"
         found.append(("Unmetered", f"{_calls(unmetered)} answered without a token count, {cost}"))

@@ -13,7 +13,7 @@ from maas_lab.chargeback import matching, periods, tables
 from maas_lab.chargeback.frames import unnamed_last
 from maas_lab.chargeback.invoices import Invoice
 from maas_lab.chargeback.matching import CAUSES, UNEXPLAINED, Finding
-from maas_lab.chargeback.money import amount, exact_sum, less
+from maas_lab.chargeback.money import amount, exact_sum, less, product
 from maas_lab.chargeback.tables import Column, Sheet
 from maas_lab.errors import UsageError
 from maas_lab.usage_frames import UNLABELLED
@@ -143,7 +143,7 @@ def _sums(frame: pd.DataFrame, column: str) -> dict[str, int]:
 def _against_invoice(booked: pd.DataFrame, invoice: Invoice, accounts: list[dict[str, int]]) -> list[Finding]:
     """Return why the invoice does not hold the tokens that were booked."""
     inside = periods.contains(invoice.window, booked["time"])
-    outside = [Finding(row.application, "outside the period", -row.tokens) for row in booked[~inside].itertuples()]
+    outside = list(matching.added("outside the period", booked[~inside], -1))
     due, billed = _sums(booked[inside], "tokens"), accounts[2]
     answered = booked[inside & (booked["outcome"] == "answered")].groupby("application", observed=True).size()
     hits = _sums(invoice.lines, "hits")
@@ -187,8 +187,7 @@ def _added(same: list[Finding]) -> tuple[int, int, str]:
 
 
 def _money(booked: pd.DataFrame, invoice: Invoice) -> pd.DataFrame:
-    inside = booked[periods.contains(invoice.window, booked["time"])]
-    costs = _costs(inside.assign(cost=[amount(cost, "a booked cost") for cost in inside["cost"]]), "cost")
+    costs = _booked_costs(booked[periods.contains(invoice.window, booked["time"])])
     exact, billed = _costs(invoice.lines, "exact"), _costs(invoice.lines, "amount")
     nothing = Decimal(0)
     rows = []
@@ -197,6 +196,13 @@ def _money(booked: pd.DataFrame, invoice: Invoice) -> pd.DataFrame:
         rows.append((name, cost, charge, less(charge, cost), *_why(cost, exact.get(name, nothing), charge, invoice)))
     columns = ["application", "booked", "invoiced", "difference", "explanation", "explained"]
     return pd.DataFrame(rows, columns=columns).astype({"explained": bool})
+
+
+def _booked_costs(booked: pd.DataFrame) -> dict[str, Decimal]:
+    # Few costs differ, so each is made exact once.
+    counts = booked.groupby(["application", "cost"], dropna=False, observed=True).size()
+    parts = [(name, product(count, amount(cost, "a booked cost"))) for (name, cost), count in counts.items()]
+    return _costs(pd.DataFrame(parts, columns=["application", "cost"]), "cost")
 
 
 def _costs(frame: pd.DataFrame, column: str) -> dict[str, Decimal]:
