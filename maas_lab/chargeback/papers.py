@@ -69,12 +69,7 @@ def _remarks(bill: Invoice) -> list[tuple[str, str]]:
     if not len(lines):
         return [("Usage", "no calls were booked in this period")]
     if rejected := int(lines["rejected"].sum()):
-        found.append(
-            (
-                "Rejected",
-                f"{_calls(rejected)} rejected; they are listed, and cost what was booked for them, usually nothing",
-            )
-        )
+        found.append(("Rejected", f"{_calls(rejected)} rejected; they cost what was booked for them, usually nothing"))
     if unmetered := int(lines["unmetered"].sum()):
         cost = "billed as booked" if bill.booked else "with nothing to be billed by"
         found.append(("Unmetered", f"{_calls(unmetered)} answered without a token count, {cost}"))
