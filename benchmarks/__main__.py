@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import caps, install, kube, measures, portal
+from benchmarks import caps, install, kube, measures, portal, usage
 from maas_lab import settings
 from maas_lab.errors import LabError
 from maas_lab.local import LocalCluster, runtime
@@ -24,6 +24,7 @@ CHOICES = {
     "portal": portal.load,
     "course": portal.course,
     "caps": caps.measure,
+    "usage": usage.measure,
     "lesson": measures.lesson_run,
 }
 ALONE = {"kube": kube.measure, "install": install.measure}  # these need no running stack

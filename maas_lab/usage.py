@@ -34,6 +34,10 @@ nothing: what is not known is named `(no application)`, `(no team)`, `(no user)`
 hour's start, UTC), then `hits` (answered calls), `rejected` (all others), the three sums of tokens, `unmetered`
 (answered calls without tokens), all int64, and `cost` (Decimal, exact).
 
+LiteLLM has sums of its own, `/user/daily/activity/aggregated`: by whole days in UTC, by model, provider or key, without
+hours, applications, and a window's exact ends; its answer for a month comes at once. It counts refused calls as
+`failed_requests`. Use it to look over the shoulder of these numbers, as lesson 04 does.
+
 A call is booked some seconds after it has ended, under the time at which it arrived. So the latest rows of a running
 window are not all there yet, and a window is settled a quarter of an hour after its end (`GatewayUsage.settled`).
 """
@@ -48,6 +52,7 @@ from maas_lab.usage_frames import (
     UNLABELLED,
     empty_rows,
     money,
+    regroup,
     summary,
 )
 from maas_lab.usage_gateway import GatewayUsage
@@ -68,5 +73,6 @@ __all__ = [
     "last",
     "money",
     "month",
+    "regroup",
     "summary",
 ]

@@ -89,6 +89,24 @@ def summary(rows: pd.DataFrame, by: str | Sequence[str] = ("application", "model
         return _added(pd.DataFrame(parts), names)
 
 
+def regroup(sums: pd.DataFrame, by: str | Sequence[str]) -> pd.DataFrame:
+    """Add up a summary by fewer dimensions, exactly.
+
+    Args:
+        sums: a summary.
+        by: which of its dimensions to keep apart; an empty list adds up everything into one row.
+
+    Raises:
+        UsageError: it does not keep such a dimension apart, or this is no summary.
+    """
+    names = dimensions(by)
+    if missing := [name for name in (*names, *SUMS) if name not in sums.columns]:
+        why, hint = f"it has no column {missing[0]!r}", f"name it when you add up: by={[*names]!r}"
+        raise UsageError("this summary cannot be added up so", why, hint)
+    with localcontext(_EXACT):
+        return _added(sums, names)
+
+
 def dimensions(by: str | Sequence[str]) -> list[str]:
     """Return which columns keep a summary's rows apart.
 

@@ -61,7 +61,8 @@ class GatewayUsage:
         reader, found = Reader(self.gateway.rest), {}
         with KeptRows(Path(keep), self.gateway.url) if keep else Nothing() as kept:
             span = _span(window)
-            step = _bar(reader.count(span)) if show else _silent
+            expected = reader.count(span)  # and the first answer tells the gateway's clock
+            step = _bar(expected) if show else _silent
             for rows in self._pieces(reader, kept, span):
                 found |= {row.request_id: row for row in rows}
                 step(len(rows))

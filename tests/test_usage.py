@@ -416,6 +416,17 @@ def test_sums_are_exact_and_lose_no_row(calls):
         assert found["unmetered"].sum() == sum(answered and not tokens for *_, tokens, answered in calls)
 
 
+def test_a_summary_is_added_up_further_exactly():
+    rows = [booked(n, 600 * n, spend=0.1 * n, model_group="ab"[n % 2]) for n in range(10)]
+    frame = usage.GatewayUsage(SpendLog(rows).gateway).rows(usage.day("2026-11-23"))
+    for by in ([], ["model"], ["model", "hour"]):
+        pd.testing.assert_frame_equal(
+            usage.regroup(usage.summary(frame, usage.DIMENSIONS), by), usage.summary(frame, by)
+        )
+    with pytest.raises(UsageError, match="cannot be added up so"):
+        usage.regroup(usage.summary(frame, "model"), "team")
+
+
 def test_hours_are_those_of_utc_and_money_keeps_its_cents():
     rows = [booked(1, -1, spend=0.1), booked(2, 0, spend=0.2), booked(3, 3599, spend=0.1)]
     found = usage.summary(usage.GatewayUsage(SpendLog(rows).gateway).rows(usage.day("2026-11-23")), "hour")
