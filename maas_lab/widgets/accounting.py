@@ -10,11 +10,11 @@ from ipywidgets import HTML, Dropdown, HBox, Layout
 
 from maas_lab import caps
 from maas_lab.caps import Cap
-from maas_lab.errors import NoSuchEntry, RoleMissing
+from maas_lab.errors import RoleMissing
 from maas_lab.gateway import Gateway
 from maas_lab.portal import Portal
 from maas_lab.portal_rows import User
-from maas_lab.widgets.cap_editor import CapEditor, told
+from maas_lab.widgets.cap_editor import CapEditor, gone, told
 from maas_lab.widgets.capping import set_cap
 from maas_lab.widgets.invoice import InvoiceFiles
 from maas_lab.widgets.live import EVERY, LiveRefresh
@@ -113,6 +113,7 @@ The same in code, `source` being lab.usage or lab.usage_database():
         super().close()
 
     def _connect(self) -> None:
+        self.time.observe(lambda _: self.invoice.clear(), "value")
         self.time.observe(lambda _: self._choose(), "value")
         self.group.observe(lambda _: self._choose(), "value")
         self.refresh.on_click(lambda _: self._refresh())
@@ -143,13 +144,12 @@ The same in code, `source` being lab.usage or lab.usage_database():
         reason = None if me.is_admin else "You may look at caps; to change one takes the role admin."
         if self._gateway is None:
             reason = "Caps are not shown: this source knows no gateway (usage_board(..., gateway=lab.gateway) does)."
-        self.caps.show(self.reading.caps or (), reason)
+        self.caps.show(self.reading.caps, reason)
 
     # Each field and each button is one call.
 
     def _choose(self) -> None:
         with self._action("Reading the numbers …", self.message):
-            self.invoice.clear()
             self._read()()
             self.message.clear()
 
@@ -173,8 +173,9 @@ The same in code, `source` being lab.usage or lab.usage_database():
                 editor.message.clear()
             else:
                 set_cap(self.portal.admin, self._gateway, now, wanted)
+                done = f"{editor.name(now)}: {told(self._now(now))}"
                 editor.clear()
-                editor.message.done(f"{editor.name(now)}: {told(self._now(now))}")
+                editor.message.done(done)
         if question:
             editor.ask(question)
 
@@ -184,8 +185,7 @@ The same in code, `source` being lab.usage or lab.usage_database():
         self.caps.update(found)
         if same := next((one for one in found if (one.kind, one.name) == (cap.kind, cap.name)), None):
             return same
-        what = f"there is no {self.caps.name(cap)} any more"
-        raise NoSuchEntry(what, "it was deleted since the board read the names", "press Refresh")
+        raise gone(self.caps.name(cap))
 
 
 def _title(me: User) -> str:

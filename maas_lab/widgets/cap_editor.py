@@ -9,12 +9,13 @@ from typing import Any
 from ipywidgets import HTML, Dropdown, HBox, Text, VBox
 
 from maas_lab.cap_shares import WARN_AT, Cap
-from maas_lab.errors import UsageError
+from maas_lab.errors import NoSuchEntry, UsageError
 from maas_lab.widgets import limits
 from maas_lab.widgets.parts import Message, beside, button, dollars, offer, table
 
 KINDS = {"Application": "application", "User": "user", "Key": "key"}
 _STAYS = "then it stays as it is"
+_MOST = 10  # caps that are told without being asked for
 _COLUMNS = (">Spent", ">Soft cap", ">Cap", "State")
 
 
@@ -37,7 +38,8 @@ class CapEditor(VBox):
     def __init__(self) -> None:
         self._caps: dict[tuple[str, str], Cap] = {}
         self._reason: str | None = None
-        self._head, self._shown, self._question, self.message = HTML(), HTML(), HTML(), Message()
+        self._head, self._alarms, self._shown = HTML(), HTML(), HTML()
+        self._question, self.message = HTML(), Message()
         self.kind = Dropdown(description="Cap of:", options=list(KINDS.items()), **beside())
         self.chosen = Dropdown(description="Name:", **beside())
         self.cap = Text(description="New cap in dollars:", placeholder="e.g. 2.50; empty: it stays", **beside())
@@ -49,8 +51,9 @@ class CapEditor(VBox):
         self.keep = button("Keep the old cap", "Do not change the cap")
         self.set.layout.margin = "2px 2px 2px calc(11em + 10px)"
         self._asking = VBox([self._question, HBox([self.confirm, self.keep])])
-        parts = [self._head, self.kind, self.chosen, self._shown, *self.fields.values(), self.set]
-        super().__init__([*parts, self._asking, self.message])
+        parts = [self._head, self._alarms, self.kind, self.chosen, self._shown, *self.fields.values(), self.set]
+        self._parts = (*parts, self._asking, self.message)
+        super().__init__(self._parts)
         self.kind.observe(lambda _: self._offer(), "value")
         self.kind.observe(lambda _: self._only(), "value")
         self.chosen.observe(lambda _: self._tell(), "value")
@@ -74,15 +77,16 @@ class CapEditor(VBox):
         """The chosen cap; None when there is none."""
         return self._caps.get((self.kind.value, self.chosen.value or ""))
 
-    def show(self, caps: Iterable[Cap], reason: str | None = None) -> None:
+    def show(self, caps: Iterable[Cap] | None, reason: str | None = None) -> None:
         """Show caps, and offer those whose cap they are.
 
         Args:
-            caps: all there are.
+            caps: all there are; None when nobody knows, and nothing is shown but the reason.
             reason: why caps may not be changed; None when they may.
         """
         self._reason = reason
-        self.update(caps)
+        self.children = self._parts if caps is not None else self._parts[:1]
+        self.update(caps or ())
         told = f"<p>{escape(reason)}</p>" if reason else ""
         self._head.value = f"<h3>Caps</h3>{told}"
         self._offer()
@@ -90,6 +94,7 @@ class CapEditor(VBox):
     def update(self, caps: Iterable[Cap]) -> None:
         """Show caps with what is spent now; the fields and what they offer stay, because somebody may be in them."""
         self._caps = {(one.kind, one.name): one for one in caps}
+        self._alarms.value = _alarms(self._caps.values())
         self._tell_spend()
 
     def wanted(self) -> dict[str, Any]:
@@ -97,7 +102,10 @@ class CapEditor(VBox):
 
         Raises:
             UsageError: one is not a limit, they contradict each other, or nothing was typed.
+            NoSuchEntry: what was chosen is not there any more.
         """
+        if self.current is None:
+            raise gone(f"{self.kind.value} “{self.chosen.value}”")
         typed = {
             "max_budget": limits.budget(self.cap.value, _STAYS),
             "soft_budget": limits.budget(self.soft.value, _STAYS),
@@ -156,6 +164,21 @@ class CapEditor(VBox):
         rows = [_row(found)] if found else []
         caption = f"Cap of {self.name(found)}" if found else "Cap"
         self._shown.value = table(caption, _COLUMNS, rows, f"There is no {self.kind.value}.")
+
+
+def gone(what: str) -> NoSuchEntry:
+    """Return the error that something is not there any more."""
+    return NoSuchEntry(f"there is no {what} any more", "it was deleted since the board read the names", "press Refresh")
+
+
+def _alarms(caps: Iterable[Cap]) -> str:
+    """Return the caps that are reached, and those that are nearly, the worst first."""
+    found = [cap for cap in caps if cap.state != "within"]
+    found.sort(key=lambda cap: (cap.state != "reached", -cap.spend, cap.kind, cap.name))
+    rows = [(cap.kind, cap.name, *_row(cap)) for cap in found[:_MOST]]
+    if len(found) > _MOST:
+        rows.append(("", f"({len(found) - _MOST:,} more)", *[""] * len(_COLUMNS)))
+    return table("Reached, or nearly", ("Kind", "Name", *_COLUMNS), rows, "No cap is reached, or nearly.")
 
 
 def told(cap: Cap) -> str:
