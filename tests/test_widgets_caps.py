@@ -4,7 +4,7 @@ import json
 
 import httpx
 import pytest
-from ipywidgets import Button, Widget
+from ipywidgets import Button, Dropdown, Text, ToggleButton, Widget
 
 from maas_lab import errors, widgets
 from maas_lab.gateway import Gateway
@@ -288,6 +288,16 @@ def test_without_a_gateway_only_the_reason_is_shown(platform):
     assert "Caps are not shown: this source knows no gateway" in told
     assert "Reached, or nearly" not in told
     assert every(Button, shown.caps) == []
+
+
+def test_every_field_has_a_label_and_every_button_a_sentence(platform):
+    shown, _ = board(platform)
+    fields = every((Dropdown, Text), shown)
+    assert len(fields) == 8
+    assert all(one.description.endswith(":") for one in fields)
+    buttons = every((Button, ToggleButton), shown)
+    assert len(buttons) == 6
+    assert all(one.description and len(one.tooltip.split()) > 3 for one in buttons)
 
 
 def test_names_are_text_not_markup():

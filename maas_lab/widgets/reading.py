@@ -13,14 +13,13 @@ from typing import Protocol
 
 import pandas as pd
 
-from maas_lab import caps, plots, usage
+from maas_lab import caps, usage
 from maas_lab.gateway import Gateway
 from maas_lab.widgets import numbers
-from maas_lab.widgets.figures import image
+from maas_lab.widgets.charts import charts
 from maas_lab.widgets.windows import span, window
 
 _ALWAYS = ("hour", "application", "team", "model", "outcome")  # what the charts and the invoice need
-_WHO = ("application", "team", "user", "key")  # by which charts are drawn; tokens are split by model
 
 
 class Source(Protocol):
@@ -96,7 +95,6 @@ class Reader:
         self._source = _Remembering(source) if self._remembers else source
         self._gateway, self._tz = gateway, tz
         self._lock = threading.Lock()
-        self._drawn: tuple[tuple, pd.DataFrame, str] | None = None
 
     def read(self, choice: str, by: str) -> Reading:
         """Read the numbers of a span of time.
@@ -113,7 +111,9 @@ class Reader:
             found = self._source.summary(asked, by=tuple(dict.fromkeys((*_ALWAYS, by))))
             states = tuple(caps.state(self._gateway)) if self._gateway else None
             told = f"{span(asked, self._tz)}, read at {at:%H:%M:%S} UTC from {self._source.name}."
-            shown = numbers.totals(found), numbers.by_table(found, by, self._tz), self._charts(found, asked, by)
+            # A database is not asked for a million rows.
+            drawn = charts(found, self._source.rows if self._remembers else None, asked, by, self._tz)
+            shown = numbers.totals(found), numbers.by_table(found, by, self._tz), drawn
             return Reading((choice, by), asked, found, states, f"<p>{escape(told)}</p>", *shown)
 
     def close(self) -> None:
@@ -121,19 +121,3 @@ class Reader:
         if self._remembers:
             with self._lock:
                 self._source.close()
-
-    def _charts(self, summary: pd.DataFrame, asked: usage.Window, by: str) -> str:
-        """Draw, unless the last charts show the same."""
-        group, tz = by if by in _WHO else "application", str(self._tz)
-        what = group, asked.since.replace(minute=0, second=0, microsecond=0)
-        if self._drawn and self._drawn[0] == what and self._drawn[1].equals(summary):
-            return self._drawn[2]
-        figures = (
-            plots.hits_by_hour(summary, asked, by=group, tz=tz),
-            plots.tokens_by(summary, by=group, split="model"),
-            # A summary knows the hour of a call, rows the moment; a database is not asked for a million of them.
-            plots.cost_over_time(self._source.rows if self._remembers else summary, tz=tz),
-        )
-        made = f'<div class="charts">{"".join(map(image, figures))}</div>'
-        self._drawn = what, summary, made
-        return made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 import threading
 import uuid
@@ -13,6 +14,8 @@ from ipywidgets import HTML, Widget
 
 from maas_lab import usage, wait, widgets
 from maas_lab.gateway import Gateway
+from maas_lab.widgets.accounting import GROUPS
+from tests.made_up import PASSWORD
 from tests.test_widgets import every, seen
 
 
@@ -141,6 +144,34 @@ def test_an_administrator_caps_a_key_and_a_user(lab, user, source, application):
     assert board.error is None, board.error.lines()
     assert user("carol").admin.account("alice").max_budget == 90
     user("carol").admin.cap_user("alice", max_budget=before)
+
+
+@pytest.mark.ours("looks into the gateway's database")
+def test_a_board_of_the_database_shows_the_same(lab, user, source, gateway, application):
+    name, key = application()
+    lab.ask(key.reveal())
+    lab.ask("sk-nobody-has-this-key")
+    address = f"postgresql://admin_1:{PASSWORD}@127.0.0.1:{lab.pods['postgres'].port}/litellm_db"
+    boards = [
+        widgets.usage_board(user("carol"), source),
+        widgets.usage_board(user("carol"), usage.DatabaseUsage(address), gateway=gateway),
+    ]
+
+    def both_there():
+        for one in boards:
+            one.refresh.click()
+            assert one.error is None
+        return all(hits(one, name)[0] == 1 for one in boards)
+
+    wait.until(both_there, what="the call on both boards", timeout=30, every=0.5)
+    for group in GROUPS:
+        for one in boards:
+            one.group.value = group
+            assert one.error is None
+        assert boards[0]._table.value == boards[1]._table.value
+        assert boards[0]._totals.value == boards[1]._totals.value
+    assert [one.caps.set.disabled for one in boards] == [False, False]
+    assert PASSWORD not in json.dumps(Widget.get_manager_state())
 
 
 def test_the_invoice_of_the_board_adds_up_to_what_was_booked(lab, user, source, application):
