@@ -21,7 +21,7 @@ from maas_lab.chargeback.money import amount, written
 from maas_lab.chargeback.reconciliation import Reconciliation
 from maas_lab.chargeback.tables import Column, Sheet
 from maas_lab.errors import UsageError
-from maas_lab.usage_frames import DIMENSIONS
+from maas_lab.usage_frames import DIMENSIONS, UNLABELLED
 from maas_lab.windows import Window
 
 _STYLE = Path(__file__).with_name("report.css")
@@ -117,7 +117,7 @@ def _header(title: str, window: Window, invoice: Invoice) -> str:
         "Hits": f"{int(totals['hits'].sum()):,}",
         "Rejected calls": f"{int(totals['rejected'].sum()):,}",
         "Tokens": f"{int(totals['total_tokens'].sum()):,}",
-        "Applications": f"{totals['application'].nunique():,}" if "application" in totals else "",
+        "Applications": f"{len(set(totals['application']) - {UNLABELLED}):,}" if "application" in totals else "",
     }
     kinds = [' class="total"', *[""] * len(told)]
     large = "".join(

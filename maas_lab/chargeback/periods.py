@@ -51,6 +51,10 @@ def _moment(time: datetime, window: Window) -> str:
 
 def length(window: Window) -> str:
     """Write how long a window is, e.g. `24 hours` or `30 days`; a month in which clocks change has whole days, too."""
-    hours = (window.until - window.since) / timedelta(hours=1)
+    span = window.until - window.since
+    if span < timedelta(hours=2):
+        return f"{max(1, round(span / timedelta(minutes=1)))} minutes"
+    if span <= timedelta(hours=48):
+        return f"{round(span / timedelta(hours=1), 1):g} hours"
     begin, end = (one.astimezone(window.tz).replace(tzinfo=None) for one in (window.since, window.until))
-    return f"{round((end - begin) / timedelta(days=1), 1):g} days" if hours > 48 else f"{hours:.4g} hours"
+    return f"{round((end - begin) / timedelta(days=1), 1):g} days"
