@@ -27,6 +27,7 @@ from maas_lab.local.probes import listening_ports
 from maas_lab.platform import Platform
 
 ROOT = Path(__file__).parent
+REPORT = ROOT / "solutions" / "report.html"  # lesson 04 writes it wherever it runs; Git ignores it
 pytest_plugins = ["tests.portal_lab"]
 
 
@@ -102,6 +103,7 @@ class LabUnderTest:
 
 
 LAB = pytest.StashKey[LabUnderTest]()
+HAD_REPORT = pytest.StashKey[bool]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -111,6 +113,7 @@ def pytest_configure(config: pytest.Config) -> None:
     else:
         own = None if "MAAS_LAB_RUNTIME" in os.environ else Path(tempfile.mkdtemp(prefix="maas-lab-runtime-"))
     config.stash[LAB] = LabUnderTest(own)
+    config.stash[HAD_REPORT] = REPORT.exists()
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -122,8 +125,12 @@ def pytest_configure_node(node: Any) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     lab = session.config.stash[LAB]
     lab.close()
-    if lab.own_runtime and not hasattr(session.config, "workerinput"):
+    if hasattr(session.config, "workerinput"):
+        return
+    if lab.own_runtime:
         shutil.rmtree(lab.own_runtime, ignore_errors=True)
+    if not session.config.stash[HAD_REPORT]:
+        REPORT.unlink(missing_ok=True)
 
 
 def _is_notebook(item: pytest.Item) -> bool:

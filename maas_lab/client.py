@@ -229,6 +229,7 @@ def ask_many(
     model: str,
     concurrency: int = 4,
     max_tokens: int = 32,
+    stream: bool = False,
     show: bool = True,
 ) -> Calls:
     """Ask many questions, some at a time; a refused call is a row of the result, not an error.
@@ -241,12 +242,13 @@ def ask_many(
         model: the model's name in the catalogue.
         concurrency: the most calls at a time.
         max_tokens: the longest answer, in tokens.
+        stream: whether the answers come word by word; the usage is the model server's own either way.
         show: whether to show a progress bar in a notebook.
 
     Raises:
         UsageError: `prompts` is a single text, or `concurrency` is below 1.
     """
-    call = partial(record, client, model=model, max_tokens=max_tokens)
+    call = partial(record, client, model=model, max_tokens=max_tokens, stream=stream)
     return drive(call, prompts, concurrency=concurrency, show=show)
 
 

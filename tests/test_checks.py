@@ -221,7 +221,13 @@ def test_blanks_and_growing_hints(lab):
 
 
 @pytest.mark.parametrize(
-    ("persona", "lesson", "exercises"), [(checks.provider, "02_provider", 5), (checks.consumer, "03_consumer", 6)]
+    ("persona", "lesson", "exercises"),
+    [
+        (checks.provider, "02_provider", 5),
+        (checks.consumer, "03_consumer", 6),
+        (checks.accountant, "04_accountant", 5),
+        (checks.bill, "04_accountant", 2),
+    ],
 )
 def test_every_hint_leads_to_a_section_that_the_lesson_has(persona, lesson, exercises):
     lesson = (MANIFESTS.parent / f"solutions/{lesson}.py").read_text()

@@ -312,6 +312,15 @@ def test_every_call_becomes_a_row_in_the_order_of_the_prompts(server, client):
     )
 
 
+def test_streamed_calls_are_rows_with_the_usage_that_the_server_tells(server, client):
+    server.always("POST_chat_stream")
+    calls = ask_many(client, ["a", "b"], model=MODEL, stream=True)
+    asked = [body for _, _, body in server.seen]
+    assert [(body["stream"], body["stream_options"]) for body in asked] == [(True, {"include_usage": True})] * 2
+    assert calls.counts() == {"answered": 2}
+    assert calls.tokens() == 2 * ask(client, "a", model=MODEL, stream=True).total_tokens > 0
+
+
 def test_unreachable_calls_are_rows_without_a_status():
     with openai_client(NOBODY, KEY) as client:
         calls = ask_many(client, ["a", "b"], model=MODEL)

@@ -3,19 +3,28 @@
 Asked again, a check gives the next hint; after the last one it names the section to read again.
 """
 
+from maas_lab.checks.accountant import billable, hits, overspent, runaway, tokens
+from maas_lab.checks.bill import discrepancy, invoiced
 from maas_lab.checks.consumer import booked, retries, rotated, sdk, stream, tickets
 from maas_lab.checks.provider import gate, order, repaired, route, served
 
 __all__ = [
+    "billable",
     "booked",
+    "discrepancy",
     "gate",
+    "hits",
+    "invoiced",
     "order",
+    "overspent",
     "repaired",
     "retries",
     "rotated",
     "route",
+    "runaway",
     "sdk",
     "served",
     "stream",
     "tickets",
+    "tokens",
 ]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass
-from typing import NoReturn
+from numbers import Number
+from typing import Any, NoReturn
 
 from maas_lab.errors import NotDoneYet, NotQuite
 
@@ -24,6 +26,22 @@ class Exercise:
         for name, value in answers.items():
             if value is ...:
                 raise NotDoneYet(f"Exercise {self.number}: `{name}` is still `...`", hint=self._next_hint())
+
+    def as_number(self, name: str, answer: Any) -> float:
+        """Return an answer as a number; a table, a text, a yes and NaN are none."""
+        if isinstance(answer, bool | complex) or not isinstance(answer, Number):
+            why = "of a table, take one cell: .loc[row, column]" if hasattr(answer, "loc") else ""
+            self.wrong(f"`{name}` is a {type(answer).__name__}, not a number", why)
+        if not math.isfinite(float(answer)):
+            self.wrong(f"`{name}` is {float(answer)}", "what it was computed from is missing or zero")
+        return float(answer)
+
+    def as_count(self, name: str, answer: Any) -> float:
+        """Return an answer as a whole number of calls or tokens."""
+        number = self.as_number(name, answer)
+        if number != int(number):
+            self.wrong(f"`{name}` is {number}", "calls and tokens are whole numbers")
+        return number
 
     def wrong(self, saw: str, why: str = "") -> NoReturn:
         """Say what the check saw, why that is not enough, and the smallest next step."""

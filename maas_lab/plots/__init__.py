@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from maas_lab.plots.calls import calls_by_outcome, rollout
+from maas_lab.plots.caps import overspent
 from maas_lab.plots.cost import cost_over_time, hoarded_and_shared
 from maas_lab.plots.engine import utilisation
 from maas_lab.plots.figure import STYLE, DescribedFigure
@@ -16,6 +17,7 @@ __all__ = [
     "cost_over_time",
     "hits_by_hour",
     "hoarded_and_shared",
+    "overspent",
     "rollout",
     "runs_by_status",
     "tokens_by",
