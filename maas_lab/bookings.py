@@ -187,7 +187,7 @@ class Reader:
             return told if number > 1 or len(told["data"]) >= min(size, told["total"]) else None
 
         told = wait.until(read, what=f"a complete listing of {PATH}", timeout=30)
-        times = [row["startTime"] for row in told["data"]]
+        times = [_seconds(row) for row in told["data"]]
         if times != sorted(times, reverse=True):
             why = "its spend rows do not come the latest first, as those of LiteLLM 1.81.0"
             raise GatewayError("this gateway's spend rows cannot be read completely", why, "use LiteLLM 1.81.0")

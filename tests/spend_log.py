@@ -57,7 +57,8 @@ def key(number: int, **more: Any) -> Row:
 
 
 def stamp(when: datetime) -> str:
-    return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    """A moment as LiteLLM writes it: one on a whole second has no fraction."""
+    return when.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 class SpendLog:
@@ -103,12 +104,16 @@ class SpendLog:
         return told | {"total": total, "total_pages": -(-total // size)}
 
     def _found(self, params: httpx.QueryParams) -> list[Row]:
-        first, last = (f"{params[name].replace(' ', 'T')}.000000Z" for name in ("start_date", "end_date"))
+        first, last = (datetime.fromisoformat(f"{params[name]}Z") for name in ("start_date", "end_date"))
         only = {name: params[name] for name in ("api_key", "request_id") if name in params}
-        rows = [row for row in self.rows if first <= row["startTime"] <= last and only.items() <= row.items()]
+        rows = [row for row in self.rows if first <= _began(row) <= last and only.items() <= row.items()]
         turn = next(self._ties)
         rows.sort(key=lambda row: hash((row["request_id"], turn)))
-        return sorted(rows, key=lambda row: row["startTime"], reverse=True)
+        return sorted(rows, key=_began, reverse=True)
+
+
+def _began(row: Row) -> datetime:
+    return datetime.fromisoformat(row["startTime"])
 
 
 def cut(rows: list[Row], params: httpx.QueryParams, name: str, total: str, size: str) -> Row:

@@ -237,6 +237,12 @@ def test_a_gateway_whose_rows_come_in_another_order_is_refused_not_misread():
         usage.GatewayUsage(log.gateway).rows(WINDOW)
 
 
+def test_a_call_on_a_whole_second_is_in_its_place_although_its_time_is_written_without_a_fraction():
+    log = SpendLog([booked(1, 0.5), booked(2, 1), booked(3, 1.5)])
+    assert [row["startTime"][17:] for row in log.rows] == ["00.500000Z", "01Z", "01.500000Z"]
+    assert list(usage.GatewayUsage(log.gateway).rows(WINDOW)["request_id"]) == ["call-1", "call-2", "call-3"]
+
+
 # A fetch that is kept
 
 
