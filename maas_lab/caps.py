@@ -4,8 +4,9 @@ LiteLLM keeps a counter of dollars per key and per user and looks at it before e
 the answer is complete. So a cap stops the next call, never one on its way (`overshoot` measures what that costs). It
 does nothing about a soft cap without an alerting channel: the warning is `state`'s.
 
-A change of a limit is in force at once, but makes LiteLLM take the spend from its database anew, which is up to ten
-seconds behind: calls that are not booked yet are forgotten until they are, and a spender may slip through meanwhile.
+A change of a limit is in force at once, but makes LiteLLM read the spend from its database, which is up to ten seconds
+behind, and keep to that for a minute: calls that are not booked yet are forgotten meanwhile. So a cap that is lowered
+while calls run may be overspent by the calls of these ten seconds, too.
 
 Which limit stops whom: `rpm_limit` and `tpm_limit` refuse (`RateLimited`) until the minute is over, whatever the calls
 cost; a budget refuses (`BudgetExceeded`) until it is raised or renewed. LiteLLM 1.81.0 counts against `tpm_limit` no

@@ -190,7 +190,7 @@ class Portal:
         return Table(Application, [Application.of(row) for row in self.keys() if row.application])
 
     def delete_application(self, name: str) -> None:
-        """Delete the keys of an application; the user's subscriptions stay. One that is not there is fine."""
+        """Delete the keys of an application, as `delete_key`; subscriptions stay. One that is not there is fine."""
         for one in self.applications():
             if one.name == name:
                 self.delete_key(one)
@@ -268,7 +268,7 @@ class Portal:
     def delete_key(self, key: Key) -> None:
         """Delete a key; one that is gone already is fine.
 
-        The portal then files what it spent under nobody: block a key that is still to be accounted for.
+        LiteMaaS then files what it spent under `(deleted keys)`: block what is still to be paid for, or let it expire.
         """
         self._keys.delete(key)
 

@@ -219,6 +219,9 @@ class Admin:
     ) -> None:
         """Offer a model, at the gateway too.
 
+        LiteMaaS calls every model OpenAI's, and of those LiteLLM 1.81.0 may bill no prompt tokens that the model server
+        has in its cache. If that matters, use `gateway.register_model`, which replaces such a row, and `sync_models`.
+
         Args:
             name: what consumers call it.
             served: the name at the model server; usage is filed under it, so better the same as `name`.

@@ -2,7 +2,8 @@
 
 They are convenient, not exact: what is billed is the gateway's spend rows. LiteMaaS counts refused calls as requests,
 adds prompt and answered tokens twice in its administrators' view, names models as the model server does, and files
-the calls of deleted keys under nobody. Rows here say where that happens instead of repeating it.
+the calls of deleted keys under nobody (here `(deleted keys)`: to avoid it, block keys or let them expire). Rows here
+say where that happens instead of repeating it.
 """
 
 from __future__ import annotations

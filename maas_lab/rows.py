@@ -66,6 +66,8 @@ class CatalogModel:
 
     def request(self, secret: str) -> dict[str, Any]:
         """Return the body of `/model/new`."""
+        # Of a model that is called OpenAI's, LiteLLM 1.81.0 gives away the prompt tokens that its server has cached,
+        # even with a `cache_read_input_token_cost`, when it comes to a running gateway; of vLLM's it bills them all.
         params = {"model": f"hosted_vllm/{self.served}", "api_base": self.api_base, "api_key": secret}
         costs = {"input_cost_per_token": self.input_cost, "output_cost_per_token": self.output_cost}
         told = {"max_tokens": self.context, "description": self.description}

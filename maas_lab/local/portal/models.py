@@ -100,9 +100,9 @@ class Models:
     async def _offer(self, given: dict[str, Any]) -> Row:
         """Make a model's row at the gateway and read it into the catalog."""
         copied = ("api_base", "api_key", "input_cost_per_token", "output_cost_per_token", "tpm", "rpm")
-        params = {name: given[name] for name in copied} | {"model": f"openai/{given['backend_model_name']}"}
-        # Without a price of their own, LiteLLM gives away the prompt tokens that a model server has in its cache.
-        params["cache_read_input_token_cost"] = given["input_cost_per_token"]
+        # LiteMaaS writes `openai/`: then LiteLLM gives away prompt tokens that the server has cached, even with a
+        # price of their own (`cache_read_input_token_cost`), unless the model is there when the gateway starts.
+        params = {name: given[name] for name in copied} | {"model": f"hosted_vllm/{given['backend_model_name']}"}
         info = given["info"] | {"max_tokens": given["max_tokens"], "description": given["description"]}
         body = {"model_name": given["model_name"], "litellm_params": params, "model_info": info}
         # First that it is restricted, and then that it is there: nobody comes in between.
