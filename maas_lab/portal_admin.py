@@ -219,15 +219,13 @@ class Admin:
     ) -> None:
         """Offer a model, at the gateway too.
 
-        LiteMaaS calls every model OpenAI's, and of those LiteLLM 1.81.0 may bill no prompt tokens that the model server
-        has in its cache. If that matters, use `gateway.register_model`, which replaces such a row, and `sync_models`.
-
         Args:
             name: what consumers call it.
             served: the name at the model server; usage is filed under it, so better the same as `name`.
             api_base: the model server's address with `/v1`.
             api_key: the key that the model server wants.
-            input_cost: dollars per prompt token.
+            input_cost: dollars per prompt token. LiteMaaS calls a model OpenAI's, of which LiteLLM may give cached ones
+                away; `gateway.register_model` does not.
             output_cost: dollars per answered token.
             context: tokens of prompt and answer together.
             description: for people.
