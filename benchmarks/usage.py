@@ -12,6 +12,7 @@ import json
 import subprocess
 import sys
 import time
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -63,6 +64,16 @@ select 'chatcmpl-generated-' || md5(drawn.n::text), r.call_type, made.token,
     r.metadata || jsonb_build_object('user_api_key', made.token, 'user_api_key_alias', made.alias),
     r.cache_hit, r.cache_key, r.request_tags, '', '', md5(random()::text), r.status
 from drawn join made on made.n = drawn.key join real as r on (r.status = 'failure') = drawn.is_refused
+"""
+
+# What the gateway adds up by itself as calls are booked; /user/daily/activity/aggregated reads it.
+MAKE_DAYS = """
+insert into "LiteLLM_DailyUserSpend" (id, user_id, date, api_key, model, model_group, custom_llm_provider, endpoint,
+    prompt_tokens, completion_tokens, spend, api_requests, successful_requests, failed_requests, updated_at)
+select gen_random_uuid()::text, "user", to_char("startTime", 'YYYY-MM-DD'), api_key, model, model_group,
+    custom_llm_provider, '/chat/completions', sum(prompt_tokens), sum(completion_tokens), sum(spend), count(*),
+    count(*) filter (where status = 'success'), count(*) filter (where status = 'failure'), now()
+from "LiteLLM_SpendLogs" where request_id like 'chatcmpl-generated-%' group by 2, 3, 4, 5, 6, 7
 """
 
 BEGIN = """
@@ -122,7 +133,7 @@ def measure(cluster: LocalCluster) -> Table:
 def _compared(cluster: LocalCluster, gateway: Gateway, until: str) -> list[list[str]]:
     def run(text: str, days: float) -> dict[str, float]:
         argv = [sys.executable, "-c", BEGIN + text + END, str(cluster.kubeconfig), until, str(days)]
-        return json.loads(subprocess.run(argv, cwd=ROOT, check=True, capture_output=True, text=True).stdout)
+        return json.loads(subprocess.run(argv, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
     told = {
         "24 h board from the database": (run(BOARD, 1), "2 s, 300 MB"),
@@ -142,7 +153,17 @@ def _compared(cluster: LocalCluster, gateway: Gateway, until: str) -> list[list[
     rows.append(["ratio of the two 24 h boards", "", f"{boards[0]['seconds'] / boards[1]['seconds']:.0f} : 1", "", ""])
     rows.append([f"all {DAYS} days through the gateway, EXTRAPOLATED", f"{ROWS:,}", f"{rate * ROWS:.0f}", "", ""])
     rows.append(["ratio to every row from the database", "", f"{rate * ROWS / every['seconds']:.0f} : 1", "", ""])
-    return rows + _pages(gateway, until)
+    return [*rows, *_pages(gateway, until), _daily(gateway, until)]
+
+
+def _daily(gateway: Gateway, until: str) -> list[str]:
+    """Time the gateway's own sums: whole days in UTC, by model and key, without hours and applications."""
+    end = datetime.fromisoformat(until)
+    span = {"start_date": f"{end - timedelta(days=DAYS):%Y-%m-%d}", "end_date": f"{end:%Y-%m-%d}"}
+    began = time.perf_counter()
+    found = gateway.rest.call("GET", "/user/daily/activity/aggregated", params=span)
+    seconds, calls = time.perf_counter() - began, sum(day["metrics"]["api_requests"] for day in found["results"])
+    return ["the gateway's sums of the month, by day only", f"{calls:,}", f"{seconds:.2f}", "", ""]
 
 
 def _pages(gateway: Gateway, until: str) -> list[list[str]]:
@@ -166,6 +187,7 @@ def _fill(connection: psycopg.Connection, real: list[str]) -> tuple[float, int]:
     with psycopg.ClientCursor(connection) as cursor:  # several statements at once
         cursor.execute(MAKE_KEYS, counts)
     connection.execute(MAKE_ROWS, {"real": real, "keys": KEYS, "days": DAYS, "rows": ROWS})
+    connection.execute(MAKE_DAYS)
     connection.execute('vacuum analyze "LiteLLM_SpendLogs"')
     size = connection.execute("select pg_total_relation_size('\"LiteLLM_SpendLogs\"')").fetchone()[0]
     return time.perf_counter() - began, size

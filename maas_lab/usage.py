@@ -35,14 +35,14 @@ hour's start, UTC), then `hits` (answered calls), `rejected` (all others), the t
 (answered calls without tokens), all int64, and `cost` (Decimal, exact).
 
 LiteLLM has sums of its own, `/user/daily/activity/aggregated`: by whole days in UTC, by model, provider or key, without
-hours, applications, and a window's exact ends; its answer for a month comes at once. It counts refused calls as
-`failed_requests`. Use it to look over the shoulder of these numbers, as lesson 04 does.
+hours, applications and a window's exact ends; refused calls are its `failed_requests`. `python -m benchmarks usage`
+times all three ways.
 
 A call is booked some seconds after it has ended, under the time at which it arrived. So the latest rows of a running
 window are not all there yet, and a window is settled a quarter of an hour after its end (`GatewayUsage.settled`).
 """
 
-from maas_lab.usage_database import DatabaseUsage
+from maas_lab.usage_database import DatabaseError, DatabaseUsage
 from maas_lab.usage_frames import (
     DIMENSIONS,
     NO_KEY,
@@ -65,6 +65,7 @@ __all__ = [
     "NO_TEAM",
     "NO_USER",
     "UNLABELLED",
+    "DatabaseError",
     "DatabaseUsage",
     "GatewayUsage",
     "Window",

@@ -187,4 +187,4 @@ def _options(url: str) -> dict[str, Any]:
         raise UsageError(what, "it needs a scheme, a host and a database", hint)
     if query.get("schema", "public") != "public":
         options["options"] = f"-c search_path={query['schema']}"
-    return {"connect_timeout": _CONNECT_S, "application_name": "maas-lab usage", **options}
+    return {"connect_timeout": _CONNECT_S, "application_name": "maas-lab usage", **options, "client_encoding": "utf8"}

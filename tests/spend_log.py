@@ -57,8 +57,13 @@ def key(number: int, **more: Any) -> Row:
 
 
 def stamp(when: datetime) -> str:
-    """A moment as LiteLLM writes it: one on a whole second has no fraction."""
-    return when.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    """Write a time as LiteLLM does: kept to the millisecond, told without a fraction where it is a whole second."""
+    kept = when.astimezone(UTC).replace(microsecond=when.microsecond // 1000 * 1000)
+    return kept.isoformat(timespec="microseconds" if kept.microsecond else "seconds").replace("+00:00", "Z")
+
+
+def moment(row: Row) -> datetime:
+    return datetime.fromisoformat(row["startTime"])
 
 
 class SpendLog:
@@ -104,16 +109,12 @@ class SpendLog:
         return told | {"total": total, "total_pages": -(-total // size)}
 
     def _found(self, params: httpx.QueryParams) -> list[Row]:
-        first, last = (datetime.fromisoformat(f"{params[name]}Z") for name in ("start_date", "end_date"))
+        first, last = (datetime.fromisoformat(f"{params[name]}+00:00") for name in ("start_date", "end_date"))
         only = {name: params[name] for name in ("api_key", "request_id") if name in params}
-        rows = [row for row in self.rows if first <= _began(row) <= last and only.items() <= row.items()]
+        rows = [row for row in self.rows if first <= moment(row) <= last and only.items() <= row.items()]
         turn = next(self._ties)
         rows.sort(key=lambda row: hash((row["request_id"], turn)))
-        return sorted(rows, key=_began, reverse=True)
-
-
-def _began(row: Row) -> datetime:
-    return datetime.fromisoformat(row["startTime"])
+        return sorted(rows, key=moment, reverse=True)
 
 
 def cut(rows: list[Row], params: httpx.QueryParams, name: str, total: str, size: str) -> Row:
