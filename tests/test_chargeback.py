@@ -562,6 +562,15 @@ CASES = {
         [row("a"), refused("b", usage.UNLABELLED, key=usage.NO_KEY)],
         {("Chat", "rejected"): (1, 0)},
     ),
+    "refusals that told no id": (
+        calls(
+            ("Chat", "a", 15),
+            *[("Chat", "", 0, {"outcome": "refused"})] * 2,
+            ("Batch", "", 0, {"outcome": "unreachable"}),
+        ),
+        [row("a"), refused("b"), refused("c", usage.UNLABELLED, key=usage.NO_KEY), refused("d", "Batch")],
+        {("Chat", "rejected"): (2, 0), ("Batch", "rejected"): (1, 0), ("Batch", "not reported"): (1, 0)},
+    ),
     "answer lost": (
         calls(("Chat", "a", 0, {"outcome": "failed"})),
         [row("a")],
@@ -651,7 +660,7 @@ def test_a_call_that_has_just_ended_is_in_flight_and_later_it_is_missing():
     soon = reconciled(client, row("a"), as_of=NOON + timedelta(seconds=20))
     assert told(soon) == {("Chat", "in flight"): (1, -7)}
     assert soon.balanced
-    late = reconciled(client, row("a"), as_of=NOON + timedelta(seconds=60))
+    late = reconciled(client, row("a"), as_of=NOON + timedelta(seconds=63))
     assert told(late) == {("Chat", "not booked"): (1, -7)}
     assert not late.balanced
     assert late.unexplained["cause"].to_list() == ["not booked"]

@@ -16,7 +16,7 @@ import pandas as pd
 from maas_lab.usage_frames import NO_KEY, UNLABELLED
 from maas_lab.windows import Window
 
-BOOKING_S = 30  # a call is in the gateway's rows 2 to 15 s after its end (measured 2026-11-23); twice that is too late
+BOOKING_S = 60  # LiteLLM books a call at most half a minute after its end; twice that is too late
 
 # Causes in the order in which they are told, with what they mean and what to do.
 CAUSES = {
@@ -80,13 +80,32 @@ def findings(calls: pd.DataFrame, rows: pd.DataFrame, window: Window, as_of: dat
     for call in calls[~told].itertuples():
         row = booked.get(call.request_id)
         yield from _unmatched(call, window, as_of) if row is None else _matched(call, row)
-    yield from added("not reported", rows[~again & ~mine])
+    rest = rows[~again & ~mine]
+    yield from added("not reported", rest.drop(_refused_without_id(calls, rest)))
 
 
 def added(cause: str, rows: pd.DataFrame, sign: int = 1) -> Iterator[Finding]:
     """Yield a finding per application of rows that have a cause in common."""
     for name, tokens in rows.groupby("application", observed=True)["tokens"]:
         yield Finding(str(name), cause, sign * int(tokens.sum()), len(tokens))
+
+
+def _refused_without_id(calls: pd.DataFrame, rest: pd.DataFrame) -> list[Any]:
+    """Return which rows left over are of clients' refused calls: not every refusal tells the client its id.
+
+    No tokens are at stake, so they are paired by number: first of an application, then those of which the gateway
+    knows no key.
+    """
+    untold = calls[(calls["request_id"] == "") & ~calls["outcome"].isin(["answered", "unreachable"])]
+    left = untold["application"].value_counts().to_dict()
+    refused = rest[(rest["outcome"] != "answered") & (rest["tokens"] == 0)]
+    paired: list[Any] = []
+    for name, part in refused.groupby("application", observed=True):
+        taken = part.index[: left.get(name, 0)]
+        left[name] = left.get(name, 0) - len(taken)
+        paired += list(taken)
+    unknown = refused[refused["key"] == NO_KEY].index.difference(paired)
+    return paired + list(unknown[: sum(left.values())])
 
 
 def _unmatched(call: Any, window: Window, as_of: datetime) -> Iterator[Finding]:
