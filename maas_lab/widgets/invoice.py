@@ -14,7 +14,6 @@ from ipywidgets import HTML, VBox
 from maas_lab import chargeback, report, usage
 from maas_lab.errors import EnvironmentFault
 from maas_lab.widgets.figures import download
-from maas_lab.widgets.numbers import regroup
 from maas_lab.widgets.parts import Message, button, dollars
 from maas_lab.widgets.windows import filename, span
 
@@ -49,7 +48,7 @@ class InvoiceFiles(VBox):
         Raises:
             LabError: the numbers make no invoice.
         """
-        calls = regroup(summary, (*BY, "model"))
+        calls = usage.regroup(summary, (*BY, "model"))
         made = chargeback.invoice(calls, window=window, by=BY)
         self._links.value = _links(made, calls, tz)
         self.invoice = made

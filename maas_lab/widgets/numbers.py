@@ -2,37 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import tzinfo
-from decimal import Decimal
 
 import pandas as pd
 
+from maas_lab import usage
 from maas_lab.widgets.parts import dollars, facts, table
 
-COUNTS = ("hits", "rejected", "prompt_tokens", "completion_tokens", "total_tokens", "unmetered")
+_COUNTS = ("hits", "rejected", "prompt_tokens", "completion_tokens", "total_tokens")
 MOST = 24  # rows of a table; what is beyond is one more row, so that the table adds up to the totals
 _HEADS = (">Hits", ">Rejected", ">Prompt tokens", ">Completion tokens", ">Total tokens", ">Cost")
 
 
-def regroup(summary: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
-    """Add a summary up further.
-
-    Args:
-        summary: by more than is asked for, as `usage.summary` makes it.
-        by: the dimensions that stay.
-    """
-    return summary.groupby(list(by), as_index=False, sort=True)[[*COUNTS, "cost"]].sum()
-
-
-def total(summary: pd.DataFrame) -> dict[str, int | Decimal]:
-    """Return the sums of a summary, by the names of its columns."""
-    return {name: int(summary[name].sum()) for name in COUNTS} | {"cost": sum(summary["cost"], Decimal(0))}
-
-
 def totals(summary: pd.DataFrame) -> str:
     """Return the sums of a summary as HTML."""
-    found = total(summary)
+    found = usage.regroup(summary, []).iloc[0]
     shown = {
         "Hits (answered calls)": f"{found['hits']:,}",
         "Rejected calls": f"{found['rejected']:,}",
@@ -53,7 +37,7 @@ def by_table(summary: pd.DataFrame, by: str, tz: tzinfo) -> str:
         by: one of `usage.DIMENSIONS`.
         tz: the zone in which hours are shown.
     """
-    rows = regroup(summary, [by])
+    rows = usage.regroup(summary, by)
     if by == "hour":
         rows = rows.sort_values("hour", ascending=False)  # the newest first: it is what moves
     else:
@@ -61,7 +45,7 @@ def by_table(summary: pd.DataFrame, by: str, tz: tzinfo) -> str:
     cells = [_cells(_name(row[by], tz), row) for _, row in rows.head(MOST).iterrows()]
     others = rows.iloc[MOST:]
     if len(others):
-        cells.append(_cells(f"({len(others):,} more)", total(others)))
+        cells.append(_cells(f"({len(others):,} more)", usage.regroup(others, []).iloc[0]))
     return table(f"By {by}", (by.capitalize(), *_HEADS), cells, "No calls in this time.")
 
 
@@ -71,5 +55,5 @@ def _name(value: object, tz: tzinfo) -> str:
     return str(value)
 
 
-def _cells(name: str, row: pd.Series | dict[str, int | Decimal]) -> tuple[str, ...]:
-    return name, *(f"{row[count]:,}" for count in COUNTS[:-1]), dollars(row["cost"])
+def _cells(name: str, row: pd.Series) -> tuple[str, ...]:
+    return name, *(f"{row[count]:,}" for count in _COUNTS), dollars(row["cost"])

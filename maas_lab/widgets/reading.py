@@ -16,10 +16,10 @@ import pandas as pd
 from maas_lab import caps, usage
 from maas_lab.gateway import Gateway
 from maas_lab.widgets import numbers
-from maas_lab.widgets.charts import charts
+from maas_lab.widgets.charts import charts, who
 from maas_lab.widgets.windows import span, window
 
-_ALWAYS = ("hour", "application", "team", "model", "outcome")  # what the charts and the invoice need
+_ALWAYS = ("application", "team", "model")  # what the chart of tokens and the invoice need
 
 
 class Source(Protocol):
@@ -38,7 +38,7 @@ class Reading:
     Attributes:
         asked: the choice of time and of groups.
         window: which span of time that was.
-        summary: the calls, by all that the board shows.
+        summary: the calls, by application, team, model and the chosen group; not by hour.
         caps: of users, applications and keys; None where there is no gateway to ask.
         about: the span of time and the moment, as HTML; as are the next three.
         totals: the sums.
@@ -61,20 +61,16 @@ class _Remembering:
 
     Args:
         usage: of the gateway.
-
-    Attributes:
-        rows: the calls that were added up last.
     """
 
     def __init__(self, usage: usage.GatewayUsage) -> None:
-        self._usage, self.name, self.rows = usage, usage.name, pd.DataFrame()
+        self._usage = usage
         self._folder = tempfile.TemporaryDirectory(prefix="maas-lab-board-", ignore_cleanup_errors=True)
 
-    def summary(self, window: usage.Window, by: Sequence[str]) -> pd.DataFrame:
-        """Return the calls of a span of time, added up."""
+    def rows(self, window: usage.Window) -> pd.DataFrame:
+        """Return the calls of a span of time."""
         # No progress bar: from another thread it would appear in somebody's cell.
-        self.rows = self._usage.rows(window, keep=Path(self._folder.name) / "rows", show=False)
-        return usage.summary(self.rows, by)
+        return self._usage.rows(window, keep=Path(self._folder.name) / "rows", show=False)
 
     def close(self) -> None:
         """Forget what was kept."""
@@ -91,9 +87,8 @@ class Reader:
     """
 
     def __init__(self, source: Source, gateway: Gateway | None, tz: tzinfo) -> None:
-        self._remembers = isinstance(source, usage.GatewayUsage)
-        self._source = _Remembering(source) if self._remembers else source
-        self._gateway, self._tz = gateway, tz
+        self._source, self._gateway, self._tz = source, gateway, tz
+        self._kept = _Remembering(source) if isinstance(source, usage.GatewayUsage) else None
         self._lock = threading.Lock()
 
     def read(self, choice: str, by: str) -> Reading:
@@ -108,16 +103,27 @@ class Reader:
         """
         with self._lock:
             asked, at = window(choice, self._tz), datetime.now(UTC)
-            found = self._source.summary(asked, by=tuple(dict.fromkeys((*_ALWAYS, by))))
+            summary, hours, rows = self._calls(asked, by)
             states = tuple(caps.state(self._gateway)) if self._gateway else None
             told = f"{span(asked, self._tz)}, read at {at:%H:%M:%S} UTC from {self._source.name}."
-            # A database is not asked for a million rows.
-            drawn = charts(found, self._source.rows if self._remembers else None, asked, by, self._tz)
-            shown = numbers.totals(found), numbers.by_table(found, by, self._tz), drawn
-            return Reading((choice, by), asked, found, states, f"<p>{escape(told)}</p>", *shown)
+            table = numbers.by_table(hours if by == "hour" else summary, by, self._tz)
+            drawn = charts(summary, hours, rows, asked, by, self._tz)
+            shown = f"<p>{escape(told)}</p>", numbers.totals(summary), table, drawn
+            return Reading((choice, by), asked, summary, states, *shown)
 
     def close(self) -> None:
         """Forget what was read."""
-        if self._remembers:
+        if self._kept:
             with self._lock:
-                self._source.close()
+                self._kept.close()
+
+    def _calls(self, asked: usage.Window, by: str) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame | None]:
+        """Return the calls added up, added up by the hour, and one by one where they have to be fetched anyway.
+
+        Apart from each other, because all at once would leave of a month as many rows as calls.
+        """
+        groups, hours = (*_ALWAYS, *({by} - {"hour", *_ALWAYS})), ("hour", "outcome", who(by))
+        if self._kept:
+            rows = self._kept.rows(asked)
+            return usage.summary(rows, groups), usage.summary(rows, hours), rows
+        return self._source.summary(asked, by=groups), self._source.summary(asked, by=hours), None
