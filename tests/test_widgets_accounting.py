@@ -74,7 +74,7 @@ class Kept:
         try:
             self.asked.append((window, tuple(by)))
             if self.gate is not None:
-                assert self.gate.acquire(timeout=10)
+                assert self.gate.acquire(timeout=60)
             if self.fail:
                 raise self.fail
             found = frame(*self.rows)
@@ -113,7 +113,7 @@ def _no_widget_and_no_thread_is_left():
     Widget.close_all()
     yield
     Widget.close_all()
-    wait.until(lambda: not threads(), what="the threads of the boards to end", timeout=10)
+    wait.until(lambda: not threads(), what="the threads of the boards to end", timeout=60)
 
 
 def threads():
@@ -287,7 +287,8 @@ def live(*rows, **options):
 
 
 def until(check, what="the board"):
-    return wait.until(check, what=what, timeout=10, every=0.01)
+    # A board rests three times as long as it has read, and under load it draws for seconds.
+    return wait.until(check, what=what, timeout=60, every=0.01)
 
 
 def test_live_refresh_shows_new_calls_until_it_is_switched_off():
@@ -317,7 +318,7 @@ def test_reads_never_overlap_whoever_asks():
     click = threading.Thread(target=shown.refresh.click)
     click.start()
     source.gate.release(100)
-    click.join(10)
+    click.join(60)
     until(lambda: shown.live.reads)
     assert source.most == 1
 
@@ -331,7 +332,7 @@ def test_what_was_read_for_another_choice_is_not_shown():
     click.start()
     until(lambda: shown.group.value == "model")
     source.gate.release(4)
-    click.join(10)
+    click.join(60)
     assert shown.reading.asked == ("the last 24 hours", "model")
     assert "By model" in seen(shown)
     source.gate.release(1000)

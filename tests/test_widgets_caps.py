@@ -1,6 +1,7 @@
 """The editor of caps, clicked in code, over a gateway's lists and a portal that answer as LiteLLM and LiteMaaS do."""
 
 import json
+from hashlib import sha256
 
 import httpx
 import pytest
@@ -68,7 +69,13 @@ class Platform:
 
 
 def gateway_key(name, spend, cap, user, metadata):
-    row = {"token": f"{len(name):064x}", "key_alias": name, "spend": spend, "max_budget": cap, "user_id": user}
+    row = {
+        "token": sha256(name.encode()).hexdigest(),
+        "key_alias": name,
+        "spend": spend,
+        "max_budget": cap,
+        "user_id": user,
+    }
     return row | {"metadata": metadata, "created_at": "2026-11-28T00:00:00Z"}
 
 
@@ -116,10 +123,21 @@ def test_the_state_of_a_cap_is_told_in_words(platform, spend, soft, state):
     editor = board(platform)[0].caps
     assert lines(editor, "Cap of application “Support”")[0][3] == state
     told = seen(editor)
-    assert ("Reached, or nearly" in told) == ("No cap is reached, or nearly." in told) == (spend == 1.5) or spend > 1.5
+    assert ("No cap is reached, or nearly." in told) == (spend == 1.5)
     if spend > 1.5:
-        names = {tuple(cells[:2]): cells[5] for cells in lines(editor, "Reached, or nearly")}
-        assert names["application", "Support"] == state
+        named = {cells[0]: cells[3] for cells in lines(editor, "Reached, or nearly")}
+        assert named == {"application Support": state, f"key Support_{LAB_KEY[:8]}": state}
+
+
+def test_the_worst_caps_are_told_first_and_the_rest_counted(platform):
+    platform.keys = [gateway_key(f"key {n:02}", n, 12.5 if n > 12 else 14.0, None, {}) for n in range(15)]
+    found = lines(board(platform)[0].caps, "Reached, or nearly")
+    assert [cells[0] for cells in found] == ["key key 14", "key key 13", "key key 12"]
+    assert [cells[3].partition(":")[0] for cells in found[:2]] == ["cap reached"] * 2
+    platform.keys = [gateway_key(f"key {n:02}", 5.0 + n, 1.0, None, {}) for n in range(15)]
+    found = lines(board(platform)[0].caps, "Reached, or nearly")
+    assert len(found) == 11
+    assert found[-1] == ["(5 more)", "", "", ""]
 
 
 def test_setting_a_cap_is_one_change_and_told_in_words(platform):

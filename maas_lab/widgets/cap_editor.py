@@ -175,10 +175,10 @@ def _alarms(caps: Iterable[Cap]) -> str:
     """Return the caps that are reached, and those that are nearly, the worst first."""
     found = [cap for cap in caps if cap.state != "within"]
     found.sort(key=lambda cap: (cap.state != "reached", -cap.spend, cap.kind, cap.name))
-    rows = [(cap.kind, cap.name, *_row(cap)) for cap in found[:_MOST]]
+    rows = [(f"{cap.kind} {cap.name}", dollars(cap.spend), _amount(cap.cap), _state(cap)) for cap in found[:_MOST]]
     if len(found) > _MOST:
-        rows.append(("", f"({len(found) - _MOST:,} more)", *[""] * len(_COLUMNS)))
-    return table("Reached, or nearly", ("Kind", "Name", *_COLUMNS), rows, "No cap is reached, or nearly.")
+        rows.append((f"({len(found) - _MOST:,} more)", "", "", ""))
+    return table("Reached, or nearly", ("Whose cap", ">Spent", ">Cap", "State"), rows, "No cap is reached, or nearly.")
 
 
 def told(cap: Cap) -> str:
@@ -197,8 +197,11 @@ def _state(cap: Cap) -> str:
 
 
 def _row(cap: Cap) -> tuple[str, ...]:
-    soft, hard = ("none" if one is None else dollars(one) for one in (cap.soft, cap.cap))
-    return dollars(cap.spend), soft, hard, _state(cap)
+    return dollars(cap.spend), _amount(cap.soft), _amount(cap.cap), _state(cap)
+
+
+def _amount(limit: float | None) -> str:
+    return "none" if limit is None else dollars(limit)
 
 
 def _must_fit(found: Mapping[str, Any], now: Cap) -> None:
