@@ -1,8 +1,9 @@
 """Caps: what may be spent per key, per user and per application, and how near each is to its cap.
 
 LiteLLM keeps a counter of dollars per key and per user and looks at it before each call; an answer's cost is added when
-the answer is complete. So a cap stops the next call, never one on its way (`overshoot` measures what that costs). It
-does nothing about a soft cap without an alerting channel: the warning is `state`'s.
+the answer is complete. So a cap stops the next call, never one on its way: of 1, 4 and 16 callers, 0, 3 and 15 calls
+were served after a key's cap was reached (`overshoot` measures it, `python -m benchmarks caps` for users and
+applications, too). It does nothing about a soft cap without an alerting channel: the warning is `state`'s.
 
 A change of a limit is in force at once, but makes LiteLLM read the spend from its database, which is up to ten seconds
 behind, and keep to that for a minute: calls that are not booked yet are forgotten meanwhile. So a cap that is lowered
