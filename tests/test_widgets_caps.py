@@ -171,7 +171,7 @@ def test_a_cap_of_a_user_and_of_a_key_with_their_other_limits(platform):
 def test_a_user_has_no_soft_cap(platform):
     shown, _ = board(platform)
     editor = shown.caps
-    editor.soft.value = "1"
+    editor.soft.value = "much"
     editor.kind.value = "user"
     assert editor.soft.layout.display == "none"
     editor.cap.value = "50"

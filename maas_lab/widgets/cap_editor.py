@@ -55,7 +55,6 @@ class CapEditor(VBox):
         self._parts = (*parts, self._asking, self.message)
         super().__init__(self._parts)
         self.kind.observe(lambda _: self._offer(), "value")
-        self.kind.observe(lambda _: self._only(), "value")
         self.chosen.observe(lambda _: self._tell(), "value")
         self.keep.on_click(lambda _: self._keep())
         for field in self.fields.values():
@@ -87,7 +86,8 @@ class CapEditor(VBox):
         self._reason = reason
         self.children = self._parts if caps is not None else self._parts[:1]
         self.update(caps or ())
-        told = f"<p>{escape(reason)}</p>" if reason else ""
+        behind = "What is spent is some seconds behind the calls." if caps is not None else ""
+        told = "".join(f"<p>{escape(text)}</p>" for text in (behind, reason) if text)
         self._head.value = f"<h3>Caps</h3>{told}"
         self._offer()
 
@@ -108,13 +108,12 @@ class CapEditor(VBox):
             raise gone(f"{self.kind.value} “{self.chosen.value}”")
         typed = {
             "max_budget": limits.budget(self.cap.value, _STAYS),
-            "soft_budget": limits.budget(self.soft.value, _STAYS),
+            # A user has none, and its field is not shown then.
+            "soft_budget": None if self.kind.value == "user" else limits.budget(self.soft.value, _STAYS),
             "rpm_limit": limits.per_minute(self.rpm.value, "requests", _STAYS),
             "tpm_limit": limits.per_minute(self.tpm.value, "tokens", _STAYS),
         }
         found = {name: value for name, value in typed.items() if value is not None}
-        if self.kind.value == "user":
-            found.pop("soft_budget", None)  # its field is not there
         _must_fit(found, self.current)
         return found
 
@@ -149,11 +148,8 @@ class CapEditor(VBox):
     def _offer(self) -> None:
         names = sorted(name for kind, name in self._caps if kind == self.kind.value)
         offer(self.chosen, [(name or "(without a name)", name) for name in names])
-        self._tell()
-
-    def _only(self) -> None:
-        """Hide the field that a user's limits do not have."""
         self.soft.layout.display = "none" if self.kind.value == "user" else None
+        self._tell()
 
     def _tell(self) -> None:
         self._tell_spend()
