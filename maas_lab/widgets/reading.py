@@ -65,16 +65,21 @@ class _Remembering:
 
     def __init__(self, usage: usage.GatewayUsage) -> None:
         self._usage = usage
-        self._folder = tempfile.TemporaryDirectory(prefix="maas-lab-board-", ignore_cleanup_errors=True)
+        # A file without a name, which Linux opens again through /proc: it is gone even when the kernel is killed.
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115
+        self._place = Path(f"/proc/self/fd/{self._file.fileno()}")
+        if not self._place.exists():
+            self._file = tempfile.NamedTemporaryFile(prefix="maas-lab-board-")  # noqa: SIM115
+            self._place = Path(self._file.name)
 
     def rows(self, window: usage.Window) -> pd.DataFrame:
         """Return the calls of a span of time."""
         # No progress bar: from another thread it would appear in somebody's cell.
-        return self._usage.rows(window, keep=Path(self._folder.name) / "rows", show=False)
+        return self._usage.rows(window, keep=self._place, show=False)
 
     def close(self) -> None:
         """Forget what was kept."""
-        self._folder.cleanup()
+        self._file.close()
 
 
 class Reader:

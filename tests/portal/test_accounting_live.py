@@ -5,10 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import re
+import tempfile
 import threading
 import uuid
 from decimal import Decimal
+from pathlib import Path
 
+import psutil
 import pytest
 from ipywidgets import HTML, Widget
 
@@ -88,6 +91,19 @@ def test_the_board_grows_while_calls_run(lab, user, source, application):
     assert "alice" in seen(board)
     board.group.value = "outcome"
     assert "answered" in seen(board)
+
+
+def test_a_closed_board_leaves_no_file(user, source):
+    def open_files():
+        return {one.path for one in psutil.Process().open_files()} | {one.fd for one in psutil.Process().open_files()}
+
+    before, temporary = open_files(), set(Path(tempfile.gettempdir()).glob("maas-lab-board-*"))
+    board = widgets.usage_board(user("dave"), source)
+    board.refresh.click()
+    assert board.error is None
+    assert set(Path(tempfile.gettempdir()).glob("maas-lab-board-*")) <= temporary
+    board.close()
+    assert open_files() <= before
 
 
 def test_an_administrator_caps_an_application_and_its_next_call_is_refused(lab, user, source, application):
