@@ -423,6 +423,7 @@ def test_the_period_is_told_with_its_zone_and_daylight_saving():
     assert "23 hours" in bill(window=usage.day(date(2026, 3, 29), tz="Europe/Berlin"))._repr_html_()
     assert "24 hours" in bill(window=usage.last(24))._repr_html_()
     assert "11 minutes" in bill(window=usage.Window(NOON, NOON + timedelta(minutes=11, seconds=3)))._repr_html_()
+    assert "1 minute, " in bill(window=usage.Window(NOON, NOON + timedelta(seconds=70)))._repr_html_()
 
 
 def test_usage_of_another_period_is_refused():

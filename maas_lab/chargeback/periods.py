@@ -53,7 +53,8 @@ def length(window: Window) -> str:
     """Write how long a window is, e.g. `24 hours` or `30 days`; a month in which clocks change has whole days, too."""
     span = window.until - window.since
     if span < timedelta(hours=2):
-        return f"{max(1, round(span / timedelta(minutes=1)))} minutes"
+        minutes = max(1, round(span / timedelta(minutes=1)))
+        return "1 minute" if minutes == 1 else f"{minutes} minutes"
     if span <= timedelta(hours=48):
         return f"{round(span / timedelta(hours=1), 1):g} hours"
     begin, end = (one.astimezone(window.tz).replace(tzinfo=None) for one in (window.since, window.until))
