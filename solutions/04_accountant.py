@@ -184,9 +184,9 @@ print({name: len(asked) for name, asked in prompts.items()})
 # %%
 with lab.engine().watching() as watched:
     calls = {
-        chat: ask_many(clients[chat], prompts[chat], model=lab.model, max_tokens=16, concurrency=2, stream=True),
-        nightly: ask_many(clients[nightly], prompts[nightly], model=lab.model, max_tokens=24, concurrency=reports),
-        agent: ask_many(clients[agent], prompts[agent], model=lab.model, max_tokens=12, concurrency=1),
+        chat: ask_many(clients[chat], prompts[chat], model=lab.model, max_tokens=12, concurrency=2, stream=True),
+        nightly: ask_many(clients[nightly], prompts[nightly], model=lab.model, max_tokens=16, concurrency=reports),
+        agent: ask_many(clients[agent], prompts[agent], model=lab.model, max_tokens=8, concurrency=1),
     }
 for name, made in calls.items():
     print(f"{name}: {made}")
@@ -358,7 +358,7 @@ bill
 
 # %% [markdown]
 # Every line is rounded to cents, and still the parts add up to the total. Finance may want another form: in a cell of
-# your own, try `print(bill.markdown())`, `bill.csv()`, or `bill.xlsx("bill.xlsx")`.
+# your own, try `print(bill.markdown())`, `bill.csv()`, or, where openpyxl is installed, `bill.xlsx("bill.xlsx")`.
 
 # %%
 print("teams:", sorted(bill.totals["team"]))

@@ -219,7 +219,7 @@ def booked_on_a_guess(lab, monkeypatch):
     made = []
     lab.gateway = SimpleNamespace(
         spend_row=lambda request_id, timeout: SimpleNamespace(prompt_tokens=14),
-        create_key=lambda name, models: made.append(name) or name,
+        create_key=lambda name, **_: made.append(name) or name,
         delete_key=made.remove,
     )
     lab.client = lambda key: key

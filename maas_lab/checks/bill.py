@@ -127,7 +127,8 @@ def _right_shares(exercise: Exercise, bill: Invoice, rows: pd.DataFrame, fixed: 
 
 def _measured(lab: Lab, prompt: str) -> int:
     """Return the tokens that the model server reads for a question, with a key that is there for this moment only."""
-    key = lab.gateway.create_key(f"check 4.5 {uuid.uuid4().hex[:8]}", models=[lab.model])
+    name = f"check 4.5 {uuid.uuid4().hex[:8]}"
+    key = lab.gateway.create_key(name, models=[lab.model], application="check 4.5")
     try:
         return ask(lab.client(key), prompt, model=lab.model, max_tokens=1).prompt_tokens
     finally:

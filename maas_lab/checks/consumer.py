@@ -188,7 +188,7 @@ def _provoke(lab: Lab) -> dict[str, tuple[Exception, bool]]:
         raise NotQuite("the gateway refused nothing", "the check could not provoke a refusal", "./lab doctor")
 
     made = f"check 3.5 {uuid.uuid4().hex[:8]}"
-    key = lab.gateway.create_key(made, models=[lab.model], rpm_limit=1)
+    key = lab.gateway.create_key(made, models=[lab.model], application="check 3.5", rpm_limit=1)
     try:
         return {
             "an unknown key": (refused("sk-nobody-has-this-key", lab.model, 1), False),
