@@ -1,36 +1,15 @@
 """Caps at the real gateway: who is stopped, how much is served after that, and what a higher cap does."""
 
 import uuid
-from contextlib import ExitStack
 
 import pytest
 
 from maas_lab import caps, wait
-from maas_lab.client import ask, expect, openai_client
+from maas_lab.client import ask, expect
 from maas_lab.errors import BudgetExceeded, RateLimited, UsageError
 from maas_lab.keys import ApiKey
 
 PREFIX = "test-caps"
-
-
-@pytest.fixture
-def mint(stack):
-    """Make keys under names of this test only; all of them are deleted at the end."""
-    made = []
-
-    def make(**limits):
-        made.append(stack.gateway.create_key(f"{PREFIX}-{uuid.uuid4().hex[:8]}", models=[stack.model], **limits))
-        return made[-1]
-
-    yield make
-    stack.gateway.delete_key(*made)
-
-
-@pytest.fixture
-def client(stack):
-    """Make OpenAI clients for keys; all of them are closed at the end."""
-    with ExitStack() as clients:
-        yield lambda key: clients.enter_context(openai_client(stack.url, key))
 
 
 @pytest.fixture

@@ -7,21 +7,16 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 import pytest
 
-from maas_lab import chargeback, settings, usage, wait
+from maas_lab import chargeback, usage, wait
 from maas_lab.client import ask_many, openai_client
-from maas_lab.cluster import Cluster
 from maas_lab.keys import ApiKey
-from maas_lab.lab import Lab
 from maas_lab.windows import Window
 from tests import made_up
 
 
 @pytest.fixture
-def lab(stack):
-    with Cluster(stack.local.kubeconfig) as cluster:
-        made = Lab(cluster, settings.NAMESPACE)
-        yield made
-        made.gateway.close()
+def lab(connected):
+    return connected
 
 
 @pytest.fixture

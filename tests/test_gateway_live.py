@@ -1,39 +1,18 @@
 """The real gateway: keys, limits, budgets, spend and traffic, on a lab that others use too."""
 
 import uuid
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from maas_lab import wait
-from maas_lab.client import Curl, ask, ask_many, expect, openai_client
+from maas_lab.client import Curl, ask, ask_many, expect
 from maas_lab.errors import BadRequest, BudgetExceeded, InvalidKey, ModelNotAllowed, RateLimited, UsageError
 from maas_lab.gateway import Gateway
 from maas_lab.keys import ApiKey
 
 PREFIX = "test-gateway-live"
-
-
-@pytest.fixture
-def mint(stack):
-    """Make keys under names of this test only; all of them are deleted at the end."""
-    made = []
-
-    def make(**limits):
-        name = f"{PREFIX}-{uuid.uuid4().hex[:8]}"
-        made.append(stack.gateway.create_key(name, models=[stack.model], **limits))
-        return made[-1]
-
-    yield make
-    stack.gateway.delete_key(*made)
-
-
-@pytest.fixture
-def client(stack):
-    """Make OpenAI clients for keys; all of them are closed at the end."""
-    with ExitStack() as clients:
-        yield lambda key: clients.enter_context(openai_client(stack.url, key))
 
 
 @pytest.fixture

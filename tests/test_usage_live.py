@@ -12,10 +12,8 @@ import httpx
 import pandas as pd
 import pytest
 
-from maas_lab import settings, usage, wait
-from maas_lab.cluster import Cluster
+from maas_lab import usage, wait
 from maas_lab.errors import NotFound
-from maas_lab.lab import Lab
 from maas_lab.usage_database import DatabaseError
 from maas_lab.windows import Window
 from tests import made_up
@@ -24,11 +22,8 @@ BOOKED_S = 40  # LiteLLM books at most half a minute after a call's end
 
 
 @pytest.fixture
-def lab(stack):
-    with Cluster(stack.local.kubeconfig) as cluster:
-        made = Lab(cluster, settings.NAMESPACE)
-        yield made
-        made.gateway.close()
+def lab(connected):
+    return connected
 
 
 class Traffic:
