@@ -7,7 +7,6 @@ import shutil
 import socket
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -18,21 +17,12 @@ from maas_lab.local import LocalCluster, packages
 from maas_lab.local.home import ROOM
 from maas_lab.local.postgres import account_problem
 from maas_lab.local.runtime import Runtime
+from maas_lab.tables import Finding
 
 DISK_GB, MEMORY_GB = (
     2.0,
     2.0,
 )  # measured: 1.0 GB installed and 1.1 GB resident, with room for logs and a notebook
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line of the report; `hint` is empty when nothing needs to be done."""
-
-    topic: str
-    ok: bool
-    seen: str
-    hint: str = ""
 
 
 def examine(cluster: LocalCluster) -> Iterator[Finding]:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import openai
 
-from maas_lab import settings
+from maas_lab import checkup, personas, reality, settings
 from maas_lab.client import Curl, openai_client
 from maas_lab.cluster import Cluster
-from maas_lab.errors import LabError, UsageError
+from maas_lab.errors import LabError, NotAllowed, UsageError
 from maas_lab.keys import ApiKey
 from maas_lab.links import Link
 from maas_lab.local import LocalCluster
+from maas_lab.personas import Rights
 from maas_lab.platform import Platform
 from maas_lab.portal import Portal
+from maas_lab.reality import Part
 from maas_lab.scraping import EngineMetrics
+from maas_lab.tables import Finding, Table
 
 if TYPE_CHECKING:
     from maas_lab.usage_database import DatabaseUsage
@@ -31,6 +35,7 @@ class Lab:
     Args:
         cluster: the cluster, as one user of it.
         namespace: where the platform lives; its ConfigMap `maas-lab` says the rest.
+        machine: what runs the cluster on this machine; None when it runs elsewhere.
 
     Attributes:
         cluster: for the provider: apply, wait, pods, logs, events.
@@ -43,8 +48,8 @@ class Lab:
         NotAllowed: the user may not read the gateway's Secret.
     """
 
-    def __init__(self, cluster: Cluster, namespace: str) -> None:
-        self.cluster, self.namespace = cluster, namespace
+    def __init__(self, cluster: Cluster, namespace: str, machine: LocalCluster | None = None) -> None:
+        self.cluster, self.namespace, self._machine = cluster, namespace, machine
         self._platform = Platform(cluster, namespace)
         self.model, self.gateway = self._platform.model, self._platform.gateway()
 
@@ -79,6 +84,30 @@ class Lab:
             LoginFailed: name and password open nothing, or there is neither; says what to do.
         """
         return self._platform.login(persona, password)
+
+    def real(self) -> Table[Part]:
+        """Return what runs here under each name, and whether it is real, as cluster and gateway tell it.
+
+        Raises:
+            NotAllowed: the user may not look at pods.
+        """
+        return reality.parts(self._platform, self.gateway)
+
+    def rights(self) -> Rights:
+        """Ask the cluster what you may do of all that the lessons do; `.to_ask()` says what to ask for."""
+        return personas.rights(self.cluster, self.namespace)
+
+    def doctor(self) -> Table[Finding]:
+        """Look at everything that the lessons need, and return a row for each with what to do about it.
+
+        Where the cluster runs on this machine, the machine is looked at, too, as `./lab doctor` does.
+        """
+        found = Table(Finding, list(checkup.examine(self)))
+        if self._machine:
+            from maas_lab import doctor  # what it takes to look at a machine is not needed to call a model
+
+            found += map(checkup.mended, doctor.examine(self._machine))
+        return found
 
     def engine(self, name: str | None = None) -> EngineMetrics:
         """Return the model server's own metrics: how busy it is, and how many tokens it takes and gives.
@@ -177,22 +206,34 @@ def connect(kubeconfig: Path | str | None = None, context: str | None = None, *,
         LabError: there is no such cluster or no lab on it, or the local one cannot be started; says what to do.
     """
     settings.never_proxy_loopback()
-    cluster = _cluster(kubeconfig, context)
+    cluster, machine = _cluster(kubeconfig, context)
+    namespace = namespace or settings.namespace()
     try:
-        return Lab(cluster, namespace or settings.namespace())
-    except LabError:
+        return Lab(cluster, namespace, machine)
+    except LabError as error:
+        if isinstance(error, NotAllowed):
+            error.hint += _request(cluster, namespace)
         cluster.close()
         raise
 
 
-def _cluster(kubeconfig: Path | str | None, context: str | None) -> Cluster:
+def _request(cluster: Cluster, namespace: str) -> str:
+    """Return what to send to an administrator, for who may not connect; nothing where the cluster does not tell."""
+    with contextlib.suppress(LabError):
+        asked = personas.rights(cluster, namespace)
+        return f"\nor send this to an administrator:\n{asked.request_for(asked.user, personas.CONNECTING)}"
+    return ""
+
+
+def _cluster(kubeconfig: Path | str | None, context: str | None) -> tuple[Cluster, LocalCluster | None]:
+    """Return the cluster that is meant, and what runs it where that is this machine."""
     if chosen := Path(kubeconfig).expanduser() if kubeconfig else settings.kubeconfig():
-        return Cluster(chosen, context)
+        return Cluster(chosen, context), None
     local = LocalCluster()
     if not local.status()["ready"]:
         # A workbench is a pod, too: there `./lab up` says that the local cluster is meant.
         if settings.in_cluster():
-            return Cluster(None)
+            return Cluster(None), None
         print("The local lab is not running: starting it (the first time takes about a minute).")
         local.up()
-    return Cluster(local.kubeconfig, context)
+    return Cluster(local.kubeconfig, context), local

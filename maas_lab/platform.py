@@ -49,6 +49,10 @@ class Platform:
         key = self.cluster.secret(self.facts["gateway-secret"], self.facts["gateway-secret-key"], self.namespace)
         return Gateway(self.cluster.route_url(self.facts["gateway-route"], self.namespace), key)
 
+    def gateway_route(self) -> KubeObject:
+        """Return the Route that leads to the gateway."""
+        return self.cluster.get("Route", self.facts["gateway-route"], self.namespace)
+
     def engine(self, name: str | None = None) -> EngineMetrics:
         """Return the metrics of the model server.
 

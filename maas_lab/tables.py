@@ -129,6 +129,23 @@ class Permission:
     ask: str = ""
 
 
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        topic: what.
+        ok: whether all is well.
+        seen: what was found.
+        hint: what to do, where something is to be done.
+    """
+
+    topic: str
+    ok: bool
+    seen: str
+    hint: str = ""
+
+
 def _cell(value: object) -> str:
     if isinstance(value, tuple):
         value = ", ".join(map(str, value))

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import dataclasses
 import datetime
 import json
 import os
@@ -18,7 +19,7 @@ import pytest
 from maas_lab import wait
 from maas_lab.errors import EnvironmentFault
 from maas_lab.local import processes
-from maas_lab.local.images import Catalogue, Image, Program
+from maas_lab.local.images import Catalogue, Image, Program, Runs
 from maas_lab.local.kube import deletion, schema
 from maas_lab.local.kube.collector import Collector
 from maas_lab.local.kube.controllers import all as controllers
@@ -704,6 +705,22 @@ def test_the_node_offers_what_the_machine_has(live):
     assert condition(node["status"], "Ready")["reason"] == "KubeletReady"
     assert node["status"]["nodeInfo"]["kubeletVersion"].startswith("v1.32")
     assert {name for image in node["status"]["images"] for name in image["names"]} == {"web:1", "web:2"}
+
+
+def test_the_node_tells_what_runs_under_the_names_of_images(start):
+    def told(live):
+        return json.loads(live.do(live.client.get, NODE, "", "local")["metadata"]["annotations"]["maas-lab/what-runs"])
+
+    image = dataclasses.replace(web_image("web:1"), runs=Runs("a web server", "stand-in", "for a test"))
+    live = start(image, web_image("web:2"))
+    assert told(live) == {"web:1": {"what": "a web server", "real": "stand-in", "why": "for a test"}}
+    node = live.do(live.client.get, NODE, "", "local")
+    metadata = {**node["metadata"], "annotations": {"mine": "kept"}}
+    live.do(live.client.update, NODE, {**node, "metadata": metadata})
+    live.down()
+    live = start(dataclasses.replace(web_image("web:1"), runs=Runs("another one", "real", "for a test")))
+    assert told(live)["web:1"]["what"] == "another one"
+    assert live.do(live.client.get, NODE, "", "local")["metadata"]["annotations"]["mine"] == "kept"
 
 
 def test_a_port_that_a_stranger_has_taken_is_replaced(start):

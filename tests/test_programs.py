@@ -153,6 +153,14 @@ def test_what_is_in_the_catalogue(images):
     assert {images.find(one).pull for one in images.references if one != vllm.REFERENCE} == {None}
 
 
+def test_every_image_tells_what_runs_under_its_name(images):
+    told = images.told
+    assert {one.REFERENCE: told[one.REFERENCE].real for one in ALL} == {
+        one.REFERENCE: "stand-in" if "litemaas" in one.REFERENCE else "real" for one in ALL
+    }
+    assert all(one.what and one.why for one in told.values())
+
+
 def test_the_local_overlays_run_here(images, tmp_path):
     """Their images are in the catalogue, listen where the manifests say so, and offer what the probes name."""
     seen = 0

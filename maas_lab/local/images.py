@@ -6,8 +6,23 @@ import signal
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 Sleep = Callable[[float], None]
+
+
+class Runs(NamedTuple):
+    """What runs here under a name, as the cluster tells it to everybody who may look at its node.
+
+    Attributes:
+        what: runs, in words.
+        real: `real`, `stand-in` for something that does the same in another way, or `simulation`.
+        why: it is so, or what to know about it.
+    """
+
+    what: str
+    real: str
+    why: str
 
 
 @dataclass(frozen=True)
@@ -60,19 +75,27 @@ class Image:
         program: makes the process for one container.
         pull: downloads what is missing and takes minutes; None where everything is installed already. It reports a
             line of text now and then, and raises a `LabError` when it fails.
+        runs: what runs under this name; None where nothing is told.
     """
 
     reference: str
     ports: tuple[int, ...]
     program: Callable[[Container], Program]
     pull: Callable[[Callable[[str], None]], None] | None = None
+    runs: Runs | None = None
 
 
 class Catalogue:
-    """The images that can run here, by reference."""
+    """The images that can run here, by reference.
 
-    def __init__(self, images: Iterable[Image]) -> None:
+    Args:
+        images: all of them.
+        besides: what runs here that is no image, by its name.
+    """
+
+    def __init__(self, images: Iterable[Image], besides: Mapping[str, Runs] | None = None) -> None:
         self._images = {image.reference: image for image in images}
+        self._besides = dict(besides or {})
 
     def find(self, reference: str) -> Image | None:
         """Return the image of a reference, or None."""
@@ -82,3 +105,8 @@ class Catalogue:
     def references(self) -> list[str]:
         """Every reference there is."""
         return sorted(self._images)
+
+    @property
+    def told(self) -> dict[str, Runs]:
+        """What runs here under each name that something is told about."""
+        return self._besides | {name: image.runs for name, image in self._images.items() if image.runs}

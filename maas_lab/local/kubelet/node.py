@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import shutil
@@ -20,6 +21,7 @@ from maas_lab.settings import LOOPBACK
 HEARTBEAT_S = 300.0
 RESERVED = 100 * 2**20  # bytes of memory that a kubelet keeps free before it evicts pods
 SLOTS = {"maas-lab.dev/gpu-slot": "2"}  # openly a simulation: no such device exists
+WHAT_RUNS = "maas-lab/what-runs"  # an annotation that says what runs here under the names of images and other parts
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 CONDITIONS = (
     ("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
@@ -31,9 +33,7 @@ CONDITIONS = (
 
 def report(client: Client, catalogue: Catalogue, home: Path, at: str) -> None:
     """Create or update the node."""
-    node = client.get(NODE, "", NODE_NAME) or client.create(
-        NODE, {"metadata": {"name": NODE_NAME, "labels": _labels()}}
-    )
+    node = _described(client, {WHAT_RUNS: json.dumps({name: one._asdict() for name, one in catalogue.told.items()})})
     capacity = {
         "cpu": str(os.cpu_count() or 1),
         "memory": f"{psutil.virtual_memory().total // 1024}Ki",
@@ -53,6 +53,17 @@ def report(client: Client, catalogue: Catalogue, home: Path, at: str) -> None:
         "images": [{"names": [reference]} for reference in catalogue.references],
     }
     client.update_status(NODE, node, {**status(node), **told})
+
+
+def _described(client: Client, annotations: dict[str, str]) -> Object:
+    """Return the node with these annotations, created or changed where it lacks them."""
+    node = client.get(NODE, "", NODE_NAME)
+    if node is None:
+        return client.create(NODE, {"metadata": {"name": NODE_NAME, "labels": _labels(), "annotations": annotations}})
+    known = node["metadata"].get("annotations") or {}
+    if known | annotations == known:
+        return node
+    return client.update(NODE, {**node, "metadata": {**node["metadata"], "annotations": known | annotations}})
 
 
 def _condition(at: str, type_: str, value: str, reason: str, message: str) -> Object:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from maas_lab.local.images import Catalogue
-from maas_lab.local.programs import frontend, litellm, llamacpp, portal, postgres, vllm
+from maas_lab.local.programs import frontend, litellm, llamacpp, portal, postgres, surroundings, vllm
 from maas_lab.local.runtime import Runtime
 from maas_lab.settings import Settings
 
@@ -13,8 +13,9 @@ def catalogue(runtime: Runtime, settings: Settings) -> Catalogue:
 
     Args:
         runtime: where the programs are installed.
-        settings: what the user chose for the model server.
+        settings: what the user chose for the model server and for prices.
     """
     models = (llamacpp.image(runtime, settings.model), vllm.image(runtime))
     portals = (portal.image(runtime), frontend.image(runtime))
-    return Catalogue([postgres.image(runtime), litellm.image(runtime), *portals, *models])
+    images = [postgres.image(runtime), litellm.image(runtime), *portals, *models]
+    return Catalogue(images, surroundings.told(settings.prices))

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from functools import partial
 
-from maas_lab.local.images import Container, Image, Program
+from maas_lab.local.images import Container, Image, Program, Runs
 from maas_lab.local.programs import portal
 from maas_lab.local.runtime import Runtime
 
 REFERENCE = "quay.io/rh-aiservices-bu/litemaas-frontend:0.4.0"
 PORT = 8080
+RUNS = Runs("pages of this lab in place of LiteMaaS's", "stand-in", "they call the same API as LiteMaaS's pages")
 
 
 def image(runtime: Runtime) -> Image:
     """Return the frontend's image."""
-    return Image(REFERENCE, (PORT,), partial(program, runtime))
+    return Image(REFERENCE, (PORT,), partial(program, runtime), runs=RUNS)
 
 
 def program(runtime: Runtime, container: Container) -> Program:

@@ -8,18 +8,23 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from maas_lab.local.images import Container, Image, Program, Sleep
+from maas_lab.local.images import Container, Image, Program, Runs, Sleep
 from maas_lab.local.runtime import Runtime
 from maas_lab.settings import LOOPBACK, child_environment
 
 REFERENCE = "quay.io/rh-aiservices-bu/litellm-non-root:main-v1.81.0-stable-custom"
 PORT = 4000
 LOCAL = Path(__file__).parents[1]
+RUNS = Runs(
+    "LiteLLM from PyPI, unmodified, in one process",
+    "real",
+    "it checks, counts and books every call; its database client runs as WebAssembly in Node.js",
+)
 
 
 def image(runtime: Runtime) -> Image:
     """Return the gateway's image."""
-    return Image(REFERENCE, (PORT,), partial(program, runtime))
+    return Image(REFERENCE, (PORT,), partial(program, runtime), runs=RUNS)
 
 
 def program(runtime: Runtime, container: Container) -> Program:

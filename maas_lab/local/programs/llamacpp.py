@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from maas_lab.local.images import Container, Image, Program
+from maas_lab.local.images import Container, Image, Program, Runs
 from maas_lab.local.programs.numbers import refuse_wrong
 from maas_lab.local.runtime import Runtime
 from maas_lab.settings import LOOPBACK, ModelSettings, child_environment
@@ -15,11 +15,16 @@ PORT = 8080
 SCRIPT = Path(__file__).parents[1] / "model_server.py"
 THREADS, SLOTS, CONTEXT = "LLAMA_ARG_THREADS", "LLAMA_ARG_N_PARALLEL", "LLAMA_ARG_CTX_SIZE"
 KNOWN = ("LLAMA_ARG_ALIAS", "LLAMA_API_KEY", THREADS, SLOTS, CONTEXT)
+RUNS = Runs(
+    "llama.cpp's own server with SmolLM2-135M-Instruct (Q4_1), on the CPU",
+    "real",
+    "a real model under its own name, and a very small one: good for measuring, bad at knowing",
+)
 
 
 def image(runtime: Runtime, chosen: ModelSettings) -> Image:
     """Return the model server's image; `chosen` holds for what a manifest leaves out."""
-    return Image(REFERENCE, (PORT,), partial(program, runtime, chosen))
+    return Image(REFERENCE, (PORT,), partial(program, runtime, chosen), runs=RUNS)
 
 
 def program(runtime: Runtime, chosen: ModelSettings, container: Container) -> Program:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from maas_lab.local.images import Container, Image, Program
+from maas_lab.local.images import Container, Image, Program, Runs
 from maas_lab.local.runtime import Runtime
 from maas_lab.settings import LOOPBACK, child_environment
 
@@ -13,11 +13,16 @@ REFERENCE = "quay.io/rh-aiservices-bu/litemaas-backend:0.4.0"
 PORT = 8080
 CERTIFICATES = "NODE_EXTRA_CA_CERTS"
 PACKAGE_ROOT = Path(__file__).parents[3]
+RUNS = Runs(
+    "a service of this lab that answers as LiteMaaS's backend does",
+    "stand-in",
+    "it has the part of LiteMaaS's API that the lessons use; keys and spend are the gateway's own",
+)
 
 
 def image(runtime: Runtime) -> Image:
     """Return the backend's image."""
-    return Image(REFERENCE, (PORT,), partial(program, runtime))
+    return Image(REFERENCE, (PORT,), partial(program, runtime), runs=RUNS)
 
 
 def program(runtime: Runtime, container: Container) -> Program:

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from maas_lab.errors import UsageError
-from maas_lab.local.images import Container, Image, Program, Sleep
+from maas_lab.local.images import Container, Image, Program, Runs, Sleep
 from maas_lab.local.postgres import ADMIN, DataFolder, Login, silence
 from maas_lab.local.runtime import Runtime
 from maas_lab.settings import child_environment
@@ -26,11 +26,12 @@ OPTIONS = {
     "shared_buffers": ("POSTGRESQL_SHARED_BUFFERS", "32MB"),
 }
 HINT = "set the three variables in the container's `env`, as manifests/infrastructure/base/database does"
+RUNS = Runs("PostgreSQL 16's own server", "real", "only the image's start script does not run")
 
 
 def image(runtime: Runtime) -> Image:
     """Return the database's image."""
-    return Image(REFERENCE, (PORT,), partial(program, runtime.postgres_bin))
+    return Image(REFERENCE, (PORT,), partial(program, runtime.postgres_bin), runs=RUNS)
 
 
 def program(binaries: Path, container: Container) -> Program:

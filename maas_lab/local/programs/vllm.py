@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 from maas_lab.local import runtime as installation
-from maas_lab.local.images import Container, Image, Program
+from maas_lab.local.images import Container, Image, Program, Runs
 from maas_lab.local.packages import Report
 from maas_lab.local.programs.numbers import refuse_wrong
 from maas_lab.local.runtime import Runtime
@@ -21,12 +21,17 @@ SERVED, LENGTH, CACHE = "SERVED_MODEL_NAME", "MAX_MODEL_LEN", "VLLM_CPU_KVCACHE_
 DEFAULTS = {SERVED: "smollm2-135m-instruct", LENGTH: "4096", CACHE: "1"}  # tokens; GiB for the memory of calls
 KNOWN = (*DEFAULTS, "VLLM_API_KEY")
 TOLD_S = 10.0  # between two lines about a download: each is an Event
+RUNS = Runs(
+    "vLLM's own server with SmolLM2-135M-Instruct, on the CPU",
+    "real",
+    "a real model under its own name, and a very small one: good for measuring, bad at knowing",
+)
 
 
 def image(runtime: Runtime) -> Image:
     """Return vLLM's image; it has nothing to pull where it is installed already."""
     pull = partial(_pull, runtime) if runtime.missing(PARTS) else None
-    return Image(REFERENCE, (PORT,), partial(program, runtime), pull)
+    return Image(REFERENCE, (PORT,), partial(program, runtime), pull, RUNS)
 
 
 def program(runtime: Runtime, container: Container) -> Program:

@@ -1,0 +1,63 @@
+"""Look at a connected lab, whichever cluster it is on: what answers, what does not, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from maas_lab.errors import LabError
+from maas_lab.tables import Finding
+
+if TYPE_CHECKING:
+    from maas_lab.lab import Lab
+
+
+def examine(lab: Lab) -> Iterator[Finding]:
+    """Yield a finding for each part that the lessons need; what cannot be looked at is a finding, too."""
+    for look in (_cluster, _pods, _gateway, _model, _portal):
+        try:
+            yield mended(look(lab))
+        except LabError as error:
+            seen = f"{error.what}: {error.why}" if error.why else error.what
+            yield Finding(look.__name__[1:], False, seen, error.hint or "look at its log")
+
+
+def mended(finding: Finding) -> Finding:
+    """Return a finding without its hint where nothing is to be done."""
+    return replace(finding, hint="") if finding.ok else finding
+
+
+def _cluster(lab: Lab) -> Finding:
+    return Finding("cluster", True, f"Kubernetes {lab.cluster.version()} answers {lab.cluster.whoami()}")
+
+
+def _pods(lab: Lab) -> Finding:
+    pods = lab.cluster.pods(lab.namespace)
+    bad = [pod for pod in pods if pod.phase != "Succeeded" and len(set(pod.ready.split("/"))) > 1]
+    told = ", ".join(f"{pod.name}: {pod.reason or pod.phase}" for pod in bad)
+    if not pods:
+        return Finding("pods", False, f"there is none in {lab.namespace}", "manifests/README.md says how to deploy")
+    if not bad:
+        return Finding("pods", True, f"all are ready in {lab.namespace}")
+    name = bad[0].name
+    hint = f"lab.cluster.events({lab.namespace!r}, of='pod/{name}'), lab.cluster.logs({name!r}, {lab.namespace!r})"
+    return Finding("pods", False, f"not ready: {told}", hint)
+
+
+def _gateway(lab: Lab) -> Finding:
+    names = [one.name for one in lab.gateway.models()]
+    hint = "register it, as lesson 02 does: lab.gateway.register_model(...)"
+    seen = f"LiteLLM {lab.gateway.version()} offers {', '.join(names) or 'nothing'}"
+    return Finding("gateway", lab.model in names, seen, hint)
+
+
+def _model(lab: Lab) -> Finding:
+    with lab.engine() as engine:
+        engine.scrape()
+    return Finding("model", True, f"the server of {lab.model} tells its metrics")
+
+
+def _portal(lab: Lab) -> Finding:
+    lab.login("consumer").close()
+    return Finding("portal", True, "a consumer can log in")
