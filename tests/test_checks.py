@@ -1,4 +1,4 @@
-"""What the provider's checks say to answers that are wrong; the right ones are checked by the lesson itself."""
+"""What the checks say to answers that are wrong; the right ones are checked by the lessons themselves."""
 
 import copy
 from collections import Counter
@@ -9,11 +9,11 @@ import pytest
 
 from maas_lab import checks, faults, overlays
 from maas_lab.client import Reply
-from maas_lab.errors import NotDoneYet, NotQuite, Rejected, TookTooLong
+from maas_lab.errors import NotDoneYet, NotFound, NotQuite, Rejected, TookTooLong
 from maas_lab.manifests import render
 from maas_lab.objects import KubeObject
 from maas_lab.rows import CatalogModel
-from maas_lab.tables import EventRow
+from maas_lab.tables import EventRow, PodRow
 
 MANIFESTS = Path(__file__).parents[1] / "manifests"
 LOCAL = [MANIFESTS / "infrastructure/overlays/local", MANIFESTS / "models/overlays/local"]
@@ -210,6 +210,95 @@ def test_a_fault_is_repaired_only_when_found_mended_and_whole(lab, capsys):
     assert capsys.readouterr().out.startswith("Exercise 2.5 is right: ")
 
 
+API, PORTAL = "https://127.0.0.1:6443", "http://127.0.0.1:4321"
+PODS = [PodRow(f"pod-{n}", "1/1", "Running", 0, "") for n in range(5)]
+
+
+@pytest.fixture
+def start(lab):
+    """The lab of the orientation: five pods, and a name for everything."""
+    who = {"server": API, "version": lambda: "v1.32.0", "whoami": lambda: "kube:admin", "pods": lambda namespace: PODS}
+    gateway = SimpleNamespace(url=URL, models=lambda: [OFFER])
+    told = {"cluster": SimpleNamespace(**who), "gateway": gateway, "model": MODEL}
+    return SimpleNamespace(**told, namespace="maas-system", portal_url=PORTAL)
+
+
+@pytest.mark.parametrize(
+    ("count", "saw"),
+    [
+        (0, "the cluster has more"),
+        (6, "the cluster has fewer"),
+        (PODS, "`pods` is the list of the pods"),
+        ("5", "`pods` is a str, not a whole number"),
+        (5.0, "`pods` is a float, not a whole number"),
+        (True, "`pods` is a bool, not a whole number"),
+        (None, "`pods` is a NoneType, not a whole number"),
+    ],
+)
+def test_pods_that_are_counted_wrongly(start, count, saw):
+    assert saw in wrong(checks.pods, start, count)
+
+
+def test_pods_that_are_counted_right(start, capsys):
+    checks.pods(start, 5)
+    assert capsys.readouterr().out == "Exercise 0.1 is right: you asked the cluster, and it counts as you do\n"
+
+
+@pytest.mark.parametrize(
+    ("cluster", "gateway", "model", "saw"),
+    [
+        (SimpleNamespace(server=API), URL, MODEL, "`cluster` is a SimpleNamespace, not text"),
+        (API, SimpleNamespace(url=URL), MODEL, "`gateway` is a SimpleNamespace, not text"),
+        (API, URL, [MODEL], "`model` is a list, not text"),
+        (None, URL, MODEL, "`cluster` is a NoneType, not text"),
+        (URL, API, MODEL, "`cluster` is the gateway"),
+        (PORTAL, URL, MODEL, "`cluster` is the portal"),
+        ("maas-system", URL, MODEL, "`cluster` is the namespace"),
+        ("v1.32.0", URL, MODEL, "`cluster` is the cluster's version"),
+        ("kube:admin", URL, MODEL, "`cluster` is the user"),
+        ("local", URL, MODEL, "`cluster` is 'local'\n  why: the cluster of this lab has another address"),
+        ("", URL, MODEL, "`cluster` is ''"),
+        (API, API, MODEL, "`gateway` is the cluster"),
+        (API, PORTAL, MODEL, "`gateway` is the portal"),
+        (API, f"{PORTAL}/v1", MODEL, "`gateway` is the portal"),
+        (API, "http://127.0.0.1:1", MODEL, "`gateway` is 'http://127.0.0.1:1'"),
+        (API, f"{URL}/v1/chat", MODEL, "`gateway` is '"),
+        (API, URL, "granite-3-1-8b-instruct", "`model` is 'granite-3-1-8b-instruct'"),
+        (API, URL, MODEL.upper(), "the gateway wants it exactly"),
+        (API, URL, URL, "`model` is the gateway"),
+        (API, URL, f"openai/{MODEL}", "the gateway wants it exactly"),
+    ],
+)
+def test_names_of_something_else(start, cluster, gateway, model, saw):
+    assert saw in wrong(checks.connected, start, cluster, gateway, model)
+
+
+@pytest.mark.parametrize("blank", range(3))
+def test_a_blank_among_the_names_is_named(start, blank):
+    answers = [API, URL, MODEL]
+    answers[blank] = ...
+    with pytest.raises(NotDoneYet, match=f"`{('cluster', 'gateway', 'model')[blank]}` is still"):
+        checks.connected(start, *answers)
+
+
+@pytest.mark.parametrize("gateway", [URL, f"{URL}/", f"{URL}/v1", f"  {URL}/v1/ "])
+def test_the_right_names_in_any_usual_form(start, capsys, gateway):
+    checks.connected(start, f"{API}/", gateway, MODEL)
+    assert capsys.readouterr().out.startswith("Exercise 0.2 is right: ")
+
+
+def test_a_lab_without_a_portal_or_without_its_model(start):
+    class NoPortal(SimpleNamespace):
+        @property
+        def portal_url(self):
+            raise NotFound("there is no portal", hint="ask")
+
+    told = {name: value for name, value in vars(start).items() if name != "portal_url"}
+    checks.connected(NoPortal(**told), API, URL, MODEL)
+    start.gateway.models = list
+    assert "does not offer this model now" in wrong(checks.connected, start, API, URL, MODEL)
+
+
 def test_blanks_and_growing_hints(lab):
     hints = []
     for _ in range(4):
@@ -223,6 +312,7 @@ def test_blanks_and_growing_hints(lab):
 @pytest.mark.parametrize(
     ("persona", "lesson", "exercises"),
     [
+        (checks.start, "00_start", 2),
         (checks.provider, "02_provider", 5),
         (checks.consumer, "03_consumer", 6),
         (checks.accountant, "04_accountant", 5),

@@ -7,16 +7,19 @@ from maas_lab.checks.accountant import billable, hits, overspent, runaway, token
 from maas_lab.checks.bill import discrepancy, invoiced
 from maas_lab.checks.consumer import booked, retries, rotated, sdk, stream, tickets
 from maas_lab.checks.provider import gate, order, repaired, route, served
+from maas_lab.checks.start import connected, pods
 
 __all__ = [
     "billable",
     "booked",
+    "connected",
     "discrepancy",
     "gate",
     "hits",
     "invoiced",
     "order",
     "overspent",
+    "pods",
     "repaired",
     "retries",
     "rotated",
