@@ -393,6 +393,7 @@ untold = client[client["total_tokens"].isna()].iloc[0]
 booked = rows[rows["request_id"] == untold["request_id"]].iloc[0]
 probe = bob.create_key(f"{drill}, probe", [lab.model], application=drill)
 measured = ask(lab.client(probe), untold["prompt"], model=lab.model, max_tokens=1)
+bob.delete_key(probe)
 print("the call without tokens was answered:", untold["outcome"] == booked["outcome"] == "answered")
 
 # %% [markdown]
