@@ -143,17 +143,24 @@ def _rank(item: pytest.Item) -> int:
     return int(bool({"stack", "runtime", "fresh_database"} & set(getattr(item, "fixturenames", ()))))
 
 
+def _group(item: pytest.Item) -> str:
+    """Name what must stay in one process: a notebook's cells share a kernel, and a lab takes a while to start."""
+    if _rank(item):
+        return "lessons" if _rank(item) == 2 else "stack"
+    return "portal" if "lab" in getattr(item, "fixturenames", ()) else ""
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Run what needs no stack first, the lessons last: they show that the other tests left the lab in order.
 
-    With `pytest -n`, one process has the stack and begins with it, the other the portal's lab and all the rest.
+    With `pytest -n` the large groups come first, each in one process, and what is quick fills up the rest.
     """
     items.sort(key=_rank)
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: _rank(item) == 0)
+        items.sort(key=lambda item: ("stack", "lessons", "portal", "").index(_group(item)))
     for item in items:
-        if group := "stack" if _rank(item) else "portal" if "lab" in getattr(item, "fixturenames", ()) else "":
+        if group := _group(item):
             item.add_marker(pytest.mark.xdist_group(group))
 
 

@@ -169,7 +169,7 @@ def test(context: typer.Context) -> None:
 
     arguments = context.args or []
     chosen = any((ROOT / argument.partition("::")[0]).exists() for argument in arguments)
-    # All of them in two processes, because one has a stack and waits for it most of the time.
+    # All of them in two processes, because those of a running stack wait for it most of the time.
     parallel = [] if chosen else ["--numprocesses=2", "--dist=loadgroup"]
     argv = [sys.executable, "-m", "pytest", f"--rootdir={ROOT}", *parallel, *arguments]
     raise typer.Exit(shell.foreground(argv, cwd=ROOT))

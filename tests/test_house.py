@@ -1,6 +1,7 @@
 """The rules of the house, read off the source: layers, sizes, and who alone may do what."""
 
 import ast
+import os
 import re
 import statistics
 import subprocess
@@ -125,3 +126,9 @@ def test_every_error_says_what_to_do():
 def test_the_linters_are_content(tool):
     done = subprocess.run([sys.executable, "-m", *tool], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.xdist_group("stack")
+def test_what_belongs_together_stays_in_one_process(request):
+    """pytest-xdist marks the names of grouped tests; without it, each process would start every lab."""
+    assert "PYTEST_XDIST_WORKER" not in os.environ or request.node.nodeid.endswith("@stack")

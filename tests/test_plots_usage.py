@@ -392,6 +392,15 @@ def test_a_refund_goes_below_zero_and_zero_stays_on_the_axis():
     assert axes.get_ylim()[1] > 0
 
 
+@pytest.mark.parametrize("seconds", [0, 1, 3, 20, *range(140, 185, 5), 200, 400, 3000, *range(9000, 11000, 250)])
+@pytest.mark.parametrize("scale", [1, 24, 24 * 30, 24 * 365])
+def test_the_clock_below_the_cost_has_its_ticks_whatever_the_span(seconds, scale):
+    frame = rows(0.1, 0.2, every=seconds * scale)
+    axes = drawn(plots.cost_over_time(frame)).axes[0]
+    assert len(axes.get_xticks()) >= 2
+    assert overlaps(axes.get_xticklabels()) == []
+
+
 def test_a_million_rows_are_not_a_million_points():
     figure = plots.cost_over_time(rows(*[0.001] * 100_000, every=0.01), cap=50)
     line = lines(figure.axes[0])["_spent so far"]

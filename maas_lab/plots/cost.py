@@ -146,7 +146,7 @@ def _line(axes: Axes, spent: _Spent) -> None:
     axes.plot(at, height, drawstyle="steps-post", color=CATEGORIES[0].color, linewidth=2, label="_spent so far")
     axes.set_xlim(times[0] - pad, times[-1] + pad)
     days = times[-1] - times[0]
-    most = 6 if days < 4 / 1440 else 8
+    most = 7 if days < 4 / 1440 else 8  # with less, the locator has no interval for nearly three minutes
     axes.xaxis.set_major_locator(mdates.AutoDateLocator(tz=spent.times.tz, minticks=3, maxticks=most))
     clock = "%H:%M:%S" if days < 4 / 1440 else "%H:%M" if days < 2 else "%d %b"
     axes.xaxis.set_major_formatter(mdates.DateFormatter(clock, tz=spent.times.tz))
