@@ -1,7 +1,9 @@
 """What the checks say to answers that are wrong; the right ones are checked by the lessons themselves."""
 
+import ast
 import copy
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,7 +17,8 @@ from maas_lab.objects import KubeObject
 from maas_lab.rows import CatalogModel
 from maas_lab.tables import EventRow, PodRow
 
-MANIFESTS = Path(__file__).parents[1] / "manifests"
+ROOT = Path(__file__).parents[1]
+MANIFESTS = ROOT / "manifests"
 LOCAL = [MANIFESTS / "infrastructure/overlays/local", MANIFESTS / "models/overlays/local"]
 OPENSHIFT = [MANIFESTS / "infrastructure/overlays/openshift", MANIFESTS / "models/overlays/openshift-gpu"]
 NAMESPACE, MODEL, URL = "mine", "smollm2-135m-instruct", "http://127.0.0.1:1234"
@@ -338,3 +341,34 @@ def test_the_comparison_is_made_from_the_overlays_and_lists_only_differences():
     assert rows["the way from outside"] == ("HTTP on this machine", "HTTPS, ended at the router")
     assert "the gateway's image" not in rows, "the same everywhere"
     assert overlays.compare(LOCAL, LOCAL) == []
+
+
+def assignments(text):
+    """Map what is assigned in a piece of code, to the names that are used for it."""
+    found = {}
+    with suppress(SyntaxError):
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Assign):
+                used = {one.id for one in ast.walk(node.value) if isinstance(one, ast.Name)}
+                for target in ast.walk(node.targets[0]):
+                    if isinstance(target, ast.Name):
+                        found.setdefault(target.id, set()).update(used)
+    return found
+
+
+def hints():
+    """Find the hints that are code: the number of their exercise, and the code."""
+    for path in sorted((ROOT / "maas_lab" / "checks").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Exercise":
+                texts = [one.value for one in node.args[2].elts if isinstance(one, ast.Constant)]
+                codes = [code for text in texts for code in (text, text.partition(": ")[2]) if assignments(code)]
+                yield from ((node.args[0].value, code) for code in codes)
+
+
+@pytest.mark.parametrize(("number", "code"), sorted(set(hints())))
+def test_a_hint_that_is_code_uses_the_names_of_its_lesson(number, code):
+    [lesson] = (ROOT / "solutions").glob(f"0{number[0]}_*.py")
+    solved = assignments(lesson.read_text(encoding="utf-8"))
+    for name, used in assignments(code).items():
+        assert used <= solved[name], f"{name} is made of {solved[name]} in {lesson.name}"

@@ -146,9 +146,9 @@ def overspent(lab: Lab, window: Window, keys: Mapping[int, ApiKey], cap: float, 
         "4.7",
         "Measure what slips through",
         (
-            "`measured` holds an Overshoot for each number of callers: look at one, e.g. measured[16]",
+            "`drills` holds an Overshoot for each number of callers: look at one, e.g. drills[16]",
             "its `spent` is what was served in all, and its `dollars` what lies beyond the cap",
-            "overspent = {callers: one.dollars for callers, one in measured.items()}",
+            "overspent = {callers: one.dollars for callers, one in drills.items()}",
         ),
     )
     exercise.filled(overspent=overspent)
