@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -64,12 +65,13 @@ def test_an_application_from_the_catalogue_to_the_first_answer(user, lab, tiny, 
     app = alice.create_application("My GenAI App", [tiny], duration="1d", **limits)
     assert call(app.key) > 4
     (found,) = alice.applications()
-    assert found == alice.applications()[0]
+    assert found.name == "My GenAI App"
     shown = {name: getattr(found.info, name) for name in limits}
     assert (shown, found.models, found.info.active) == (limits, (tiny,), True)
     assert found.info.expires is not None
     assert alice.reveal_key("My GenAI App") == app.key
-    assert alice.key(app.key) == found.info
+    # The call may be booked between the two looks.
+    assert replace(alice.key(app.key), spend=0) == replace(found.info, spend=0)
     with pytest.raises(AlreadyExists):
         alice.create_application("My GenAI App", [tiny])
     assert alice.subscribe(tiny).active
