@@ -19,10 +19,10 @@ from maas_lab.personas import Rights
 from maas_lab.platform import Platform
 from maas_lab.portal import Portal
 from maas_lab.reality import Part
-from maas_lab.scraping import EngineMetrics
 from maas_lab.tables import Finding, Table
 
 if TYPE_CHECKING:
+    from maas_lab.scraping import EngineMetrics
     from maas_lab.usage_database import DatabaseUsage
     from maas_lab.usage_gateway import GatewayUsage
 

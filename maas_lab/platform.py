@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ssl
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from maas_lab import endpoints, settings
@@ -14,8 +15,10 @@ from maas_lab.gateway import Gateway
 from maas_lab.keys import ApiKey
 from maas_lab.objects import KubeObject
 from maas_lab.portal import Portal
-from maas_lab.scraping import EngineMetrics
 from maas_lab.settings import FACTS
+
+if TYPE_CHECKING:
+    from maas_lab.scraping import EngineMetrics
 
 AUTHORITY = "kube-root-ca.crt"  # a ConfigMap in every namespace; on OpenShift it holds the router's signer as well
 
@@ -63,6 +66,8 @@ class Platform:
             NotFound: there is no such InferenceService, or it has no address yet.
             NotAllowed: the user may not look at it.
         """
+        from maas_lab.scraping import EngineMetrics  # pandas only for those who look
+
         try:
             service = self.cluster.get("InferenceService", name or self.model, self.namespace)
         except NotFound as error:
