@@ -1,6 +1,7 @@
 """The rules of the house, read off the source: layers, sizes, and who alone may do what."""
 
 import ast
+import importlib
 import os
 import re
 import statistics
@@ -132,3 +133,34 @@ def test_the_linters_are_content(tool):
 def test_what_belongs_together_stays_in_one_process(request):
     """pytest-xdist marks the names of grouped tests; without it, each process would start every lab."""
     assert "PYTEST_XDIST_WORKER" not in os.environ or request.node.nodeid.endswith("@stack")
+
+
+# What hints, docstrings and lessons call by these names.
+CALLED = {
+    "lab": "lab:Lab",
+    **dict.fromkeys(("gateway", "lab.gateway"), "gateway:Gateway"),
+    **dict.fromkeys(("cluster", "lab.cluster"), "cluster:Cluster"),
+    "lab.usage": "usage_gateway:GatewayUsage",
+    "portal": "portal:Portal",
+    "portal.admin": "portal_admin:Admin",
+    "portal.statistics": "portal_statistics:Statistics",
+    **{name: name for name in ("usage", "chargeback", "plots", "caps", "report", "widgets")},
+}
+CALL = re.compile(r"(?<![\w.])((?:(?:lab|portal)\.)?\w+)\.(\w+)[(.]")
+
+
+def test_what_hints_and_docstrings_tell_to_call_is_there():
+    def home(owner):
+        module, _, name = CALLED[owner].partition(":")
+        found = importlib.import_module(f"maas_lab.{module}")
+        return getattr(found, name) if name else found
+
+    texts = [
+        (f"{module}:{node.lineno}", node.value)
+        for module, tree in MODULES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and not module.startswith("local/")
+    ]
+    told = [(place, *call) for place, text in texts for call in CALL.findall(text) if call[0] in CALLED]
+    assert len(told) > 100
+    assert [one for one in told if f"{one[1]}.{one[2]}" not in CALLED and not hasattr(home(one[1]), one[2])] == []

@@ -25,7 +25,7 @@ def compare_statistics(portal: Usage, rows: pd.DataFrame) -> pd.DataFrame:
     (`portal.raw`), with its own arithmetic.
 
     Args:
-        portal: of `portal.admin.statistics.usage(since)` or `portal.usage(since)`.
+        portal: of `portal.statistics.usage(since)` or `portal.usage(since)`.
         rows: as `lab.usage.rows(window)` returns them, of these days at least.
 
     Returns:
@@ -35,7 +35,7 @@ def compare_statistics(portal: Usage, rows: pd.DataFrame) -> pd.DataFrame:
         UsageError: these are not the portal's statistics, or not rows.
     """
     if not isinstance(portal, Usage):
-        hint = "portal.admin.statistics.usage(date) returns them"
+        hint = "portal.statistics.usage(date) returns them"
         raise UsageError("these are not a portal's statistics of a span of days", "", hint)
     _check(rows)
     first = datetime.combine(portal.since, time(), UTC)
@@ -59,7 +59,7 @@ def compare_users(portal: Iterable[UsageRow], rows: pd.DataFrame) -> pd.DataFram
     shrinks. The gateway keeps the owner in the row. Block or expire keys instead of deleting them.
 
     Args:
-        portal: of `portal.admin.statistics.by_user(since)`.
+        portal: of `portal.statistics.by_user(since)`.
         rows: as `lab.usage.rows(window)` returns them, of the same days.
 
     Returns:
