@@ -174,24 +174,20 @@ class Scrape:
         return f"Scrape({', '.join([self.engine, *(f'{n:.0f} {word}' for n, word in calls if n is not None)])})"
 
 
-def read(text: str, engine: str | None = None, time: datetime | None = None) -> Scrape:
+def read(text: str, time: datetime | None = None) -> Scrape:
     """Read what a model server answers at `/metrics`.
 
     Args:
         text: in the format of Prometheus.
-        engine: `llama.cpp` or `vLLM`; found by the names when left out.
         time: when it was answered, aware; now when left out.
 
     Raises:
         MetricsError: this is no such text, or of an engine that the lab does not know.
-        UsageError: there is no such engine.
     """
-    if engine is not None and engine not in PREFIXES:
-        raise UsageError(f"the lab knows no engine {engine!r}", hint=f"one of {', '.join(PREFIXES)}")
     values = _values(text)
-    found = engine or _engine(values)
-    told = {name: _sum(values, found, names.get(found, ())) for name, names in NAMES.items()}
-    return Scrape(found, time or datetime.now(UTC), **told, born=values.get(_BORN))
+    engine = _engine(values)
+    told = {name: _sum(values, engine, names.get(engine, ())) for name, names in NAMES.items()}
+    return Scrape(engine, time or datetime.now(UTC), **told, born=values.get(_BORN))
 
 
 def samples(scrapes: Sequence[Scrape]) -> pd.DataFrame:

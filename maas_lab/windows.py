@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -134,14 +133,6 @@ def utc(when: datetime) -> datetime:
         return when.astimezone(UTC)
     except OverflowError as error:
         raise UsageError(f"{when.isoformat()} is too far away", str(error), "give a time of this century") from error
-
-
-def hours_of(window: Window) -> Iterable[datetime]:
-    """Yield the starts of all hours (UTC) that a window touches, so that a chart shows idle ones, too."""
-    hour = window.since.replace(minute=0, second=0, microsecond=0)
-    while hour < window.until:
-        yield hour
-        hour += timedelta(hours=1)
 
 
 def _date(when: date | str) -> date:

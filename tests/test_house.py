@@ -29,7 +29,7 @@ ALONE = {
 }
 PURE = {
     *(f"plots/{name}.py" for name in ("figure", "calls", "usage", "hours", "shares", "cost", "runs", "engine", "caps")),
-    *("metrics.py", "rows.py", "refusals.py", "errors.py", "keys.py"),
+    *("amounts.py", "metrics.py", "rows.py", "windows.py", "refusals.py", "errors.py", "keys.py"),
     *("manifests.py", "kustomization.py", "transformers.py", "patches.py", "yamlfile.py", "jsonpatch.py"),
     *("portal_rows.py", "portal_usage.py", "portal_refusals.py", "cap_shares.py"),
     *("report.py", "outfile.py", *(name for name in MODULES if name.startswith("chargeback/"))),

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from maas_lab import bookings, progress, usage, usage_gateway, windows
+from maas_lab import bookings, progress, usage, usage_gateway
 from maas_lab.errors import GatewayError, GatewayUnreachable, UsageError
 from maas_lab.usage_frames import COLUMNS
 from tests import made_up
@@ -515,14 +515,6 @@ def test_the_last_hours_end_now_and_are_told_the_same_in_every_run():
     assert abs(window.until - datetime.now(UTC)) < timedelta(seconds=5)
     assert (window.hours, window.running, repr(window)) == (24, True, "Window(the last 24 h)")
     assert usage.last(0.5).hours == 0.5
-
-
-def test_a_window_shows_every_hour_even_an_idle_one():
-    kolkata = usage.day("2026-11-28", "Asia/Kolkata")
-    hours = list(windows.hours_of(kolkata))
-    assert (len(hours), hours[0].isoformat(), hours[-1].isoformat()) == (
-        25, "2026-11-27T18:00:00+00:00", "2026-11-28T18:00:00+00:00",
-    )  # fmt: skip
 
 
 NAIVE = datetime(2026, 11, 28)

@@ -12,8 +12,9 @@ from nbconvert import HTMLExporter
 
 import maas_lab
 from maas_lab import errors, widgets
+from maas_lab.amounts import dollars
 from maas_lab.widgets import limits
-from maas_lab.widgets.parts import dollars, table
+from maas_lab.widgets.parts import table
 from tests.test_portal import (
     GRANITE,
     LAB_KEY,

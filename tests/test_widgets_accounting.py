@@ -291,6 +291,15 @@ def until(check, what="the board"):
     return wait.until(check, what=what, timeout=60, every=0.01)
 
 
+def reading():
+    """A board with live refresh on, whose first read is on its way until its gate lets it through."""
+    shown, source = live(*TWO)
+    source.gate = threading.Semaphore(0)
+    shown.live.toggle.value = True
+    until(lambda: source.reading)
+    return shown, source
+
+
 def test_live_refresh_shows_new_calls_until_it_is_switched_off():
     shown, source = live(*TWO)
     assert not threads()
@@ -309,10 +318,7 @@ def test_live_refresh_shows_new_calls_until_it_is_switched_off():
 
 
 def test_reads_never_overlap_whoever_asks():
-    shown, source = live(*TWO)
-    source.gate = threading.Semaphore(0)
-    shown.live.toggle.value = True
-    until(lambda: source.reading)
+    shown, source = reading()
     shown.live.toggle.value = False
     shown.live.toggle.value = True  # while the first thread still reads
     click = threading.Thread(target=shown.refresh.click)
@@ -324,10 +330,7 @@ def test_reads_never_overlap_whoever_asks():
 
 
 def test_what_was_read_for_another_choice_is_not_shown():
-    shown, source = live(*TWO)
-    source.gate = threading.Semaphore(0)
-    shown.live.toggle.value = True
-    until(lambda: source.reading)
+    shown, source = reading()
     click = threading.Thread(target=lambda: setattr(shown.group, "value", "model"))
     click.start()
     until(lambda: shown.group.value == "model")
@@ -339,10 +342,7 @@ def test_what_was_read_for_another_choice_is_not_shown():
 
 
 def test_a_read_on_its_way_is_not_shown_after_the_end():
-    shown, source = live(*TWO)
-    source.gate = threading.Semaphore(0)
-    shown.live.toggle.value = True
-    until(lambda: source.reading)
+    shown, source = reading()
     source.rows.append(row(request_id="late", application="Too late"))
     shown.live.toggle.value = False
     source.gate.release(1000)

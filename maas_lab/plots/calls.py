@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.axes import Axes
 
-from maas_lab.plots.figure import LOOKS, DescribedFigure, styled
+from maas_lab.plots.figure import LOOKS, DescribedFigure, finish, styled
 from maas_lab.refusals import OUTCOMES
 
 # What a pod does; a pattern each, so that the colour never stands alone.
@@ -74,8 +74,7 @@ def _dots(axes: Axes, calls: pd.DataFrame, counts: Mapping[str, int]) -> None:
         axes.scatter(*points, s=28, color=colour, marker=marker, edgecolors="white", linewidths=0.5, label=outcome)
     axes.set_ylim(bottom=0)
     axes.set_xlim(left=0)
-    axes.grid(axis="both")
-    axes.set_axisbelow(True)
+    finish(axes, "both")
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.05), frameon=False)
 
 
@@ -90,8 +89,7 @@ def _lives(axes: Axes, pods: pd.DataFrame, names: list[str], labels: list[str]) 
     axes.set_yticks([-n for n in range(len(names))], labels)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    axes.grid(axis="x")
-    axes.set_axisbelow(True)
+    finish(axes, "x")
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.15), frameon=False)
 
 
@@ -118,8 +116,7 @@ def _lanes(axes: Axes, frame: pd.DataFrame, counts: Mapping[str, int]) -> None:
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.set_xlim(left=0)
-    axes.grid(axis="x")
-    axes.set_axisbelow(True)
+    finish(axes, "x")
 
 
 def _bars(axes: Axes, calls: pd.DataFrame, rows: list[float], height: float, outcome: str) -> None:

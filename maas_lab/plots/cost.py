@@ -99,7 +99,7 @@ def hoarded_and_shared(frame: pd.DataFrame, *, unit: str = "dollars per month") 
     """
     costs = _costs(frame)
     title = _ratio(frame["label"].tolist(), costs)
-    with drawing(title, _costs_in_words(title, frame, unit)) as (figure, (axes,)):
+    with drawing(title, _costs_in_words(title, frame, costs, unit)) as (figure, (axes,)):
         figure.set_figheight(max(2.4, 1.2 + 0.7 * len(frame)))
         kinds = frame["kind"].tolist() if "kind" in frame else [""] * len(frame)
         _cost_bars(axes, costs, kinds)
@@ -139,7 +139,7 @@ def _line(axes: Axes, spent: _Spent) -> None:
         say(axes, "no calls")
         axes.set_xticks([])
         return
-    times = mdates.date2num(spent.times.tz_convert("UTC").tz_localize(None))
+    times = _days(spent.times)
     keep = np.unique(np.r_[0, np.linspace(0, len(times) - 1, _DRAWN).astype(int)])
     pad = 0.04 * (times[-1] - times[0]) or 30 / 86_400
     at, height = np.r_[times[0], times[keep], times[-1] + pad], np.r_[0, spent.total[keep], spent.total[-1]]
@@ -160,7 +160,7 @@ def _limit(axes: Axes, spent: _Spent, cap: float | None) -> None:
     axes.text(0.01, cap, f"cap {dollars(cap)}", **place)
     at = spent.reached(cap)
     if at is not None:
-        when = mdates.date2num(spent.times[at].tz_convert("UTC").tz_localize(None))
+        when = _days(spent.times[at])
         look = {"s": 60, "marker": "o", "facecolors": WHITE, "edgecolors": "black", "zorder": 4}
         axes.scatter([when], [spent.total[at]], label=f"cap reached {_moment(spent, at)}", **look)
 
@@ -171,7 +171,7 @@ def _refusals(axes: Axes, spent: _Spent) -> None:
         return
     many = count(int(spent.refused.sum()), "refused call")
     at = at[np.unique(np.linspace(0, len(at) - 1, _DRAWN).astype(int))]
-    when = mdates.date2num(spent.times[at].tz_convert("UTC").tz_localize(None))
+    when = _days(spent.times[at])
     marker = LOOKS["budget exceeded"][1]
     look = {"s": 26, "color": REJECTED.color, "marker": marker, "edgecolors": WHITE, "linewidths": 0.5, "zorder": 3}
     axes.scatter(when, spent.total[at], label=many, **look)
@@ -190,6 +190,11 @@ def _money(axes: Axes, least: float, most: float, which: str) -> None:
         (axes.axhline if which == "y" else axes.axvline)(0, color="black", linewidth=0.8)
     if legends := axes.get_legend_handles_labels()[0]:
         legend(axes, handles=legends)
+
+
+def _days(times: pd.DatetimeIndex | pd.Timestamp) -> Any:
+    """Return times as matplotlib counts them, in days."""
+    return mdates.date2num(times.tz_convert("UTC").tz_localize(None))
 
 
 def _dates(spent: _Spent, zone: str) -> str:
@@ -235,7 +240,7 @@ def _costs(frame: pd.DataFrame) -> np.ndarray:
 
 
 def _cost_bars(axes: Axes, costs: np.ndarray, kinds: Sequence[str]) -> None:
-    known = np.where(np.isfinite(costs), costs, 0.0)
+    known = np.nan_to_num(costs)
     for n, kind in enumerate(dict.fromkeys(kinds)):
         rows = [row for row, own in enumerate(kinds) if own == kind]
         look = CATEGORIES[min(n, len(CATEGORIES) - 1)]
@@ -270,11 +275,11 @@ def _ratio(labels: Sequence[str], costs: np.ndarray) -> str:
     return f"“{shown(labels[high])}” costs {dollars(costs[high] - costs[low])} more than “{shown(labels[low])}”"
 
 
-def _costs_in_words(title: str, frame: pd.DataFrame, unit: str) -> str:
+def _costs_in_words(title: str, frame: pd.DataFrame, costs: np.ndarray, unit: str) -> str:
     if not len(frame):
         return "An empty chart: no costs to compare."
     each = [
         f"{flat(label)}: {dollars(cost) if np.isfinite(cost) else 'unknown'} ({flat(source)})"
-        for label, cost, source in zip(frame["label"], _costs(frame), frame["source"], strict=True)
+        for label, cost, source in zip(frame["label"], costs, frame["source"], strict=True)
     ]
     return f"{title}. Bars, {unit}: {'; '.join(each)}."

@@ -74,7 +74,7 @@ def _span(samples: pd.DataFrame) -> _Span:
 
 def _mean(samples: pd.DataFrame, column: str, span: _Span) -> float | None:
     """Return the mean over time, None where the engine does not tell."""
-    values = samples[column].astype("Float64").to_numpy(float, na_value=np.nan)
+    values = _values(samples, column)
     known = np.isfinite(values)
     return float(np.average(values[known], weights=span.weights[known])) if known.any() else None
 

@@ -17,6 +17,8 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from maas_lab import amounts
+
 STYLE = Path(__file__).parents[1] / "lab.mplstyle"
 TITLE = 8.5  # pixels of a bold letter of the title, on average; measured
 LETTER = 6.4  # and of a letter of the labels on the left
@@ -145,25 +147,22 @@ def _characters() -> frozenset[int]:
     return frozenset(font.get_charmap())
 
 
-def count(number: int, one: str, many: str = "") -> str:
+def count(number: int, one: str) -> str:
     """Return a number with its noun: `1 call`, `1,204 calls`."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
+    return f"{number:,} {one if number == 1 else one + 's'}"
 
 
-def dollars(amount: object) -> str:
-    """Return an amount of money: cents from a dollar on, four significant digits below, so that little is not nothing.
+def dollars(amount: Any) -> str:
+    """Return an amount of money as `amounts.dollars` writes it, but billions short, so that a chart has room for them.
 
     Args:
         amount: a number of dollars, or a Decimal.
     """
-    value = float(amount)  # type: ignore[arg-type]
+    value = float(amount)
     sign, size = "−" if value < 0 else "", abs(value)
-    if size >= 1e9:
-        return f"{sign}${size:.3e}" if size >= 1e15 else f"{sign}${round(size / 1e9, 2):,g} billion"
-    if size >= 1 or size < 5e-13:
-        return f"{sign}${size:,.2f}"
-    whole, _, decimals = f"{float(f'{size:.4g}'):.16f}".partition(".")
-    return f"{sign}${whole}.{decimals.rstrip('0').ljust(2, '0')}"
+    if size >= 1e15:
+        return f"{sign}${size:.3e}"
+    return f"{sign}${round(size / 1e9, 2):,g} billion" if size >= 1e9 else amounts.dollars(value)
 
 
 def percent(share: float) -> str:

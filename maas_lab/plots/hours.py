@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from maas_lab.errors import UsageError
+from maas_lab import windows
 from maas_lab.plots.figure import count
 
 LONGEST = 96  # hours that are shown as hours; longer windows are shown in days
@@ -83,10 +83,7 @@ def local(times: pd.DatetimeIndex, zone: str) -> pd.DatetimeIndex:
     Raises:
         UsageError: there is no such zone.
     """
-    try:
-        return times.tz_convert(zone)
-    except (KeyError, ValueError, OSError) as error:
-        raise UsageError(f"there is no time zone {zone!r}", hint="e.g. tz='Europe/Berlin'") from error
+    return times.tz_convert(windows.zone(zone))
 
 
 def _days(starts: pd.DatetimeIndex, number: pd.Series, long: str) -> Bins:

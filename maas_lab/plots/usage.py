@@ -56,7 +56,7 @@ def hits_by_hour(
     rejected = _by_bin(inside, "rejected", span)
     title = _busiest(sizes, _by_bin(inside, "hits", span), rejected, span)
     with drawing(title, _hits_in_words(title, sizes, rejected, span, tz)) as (figure, (axes,)):
-        _stack(axes, inside, by, sizes, span)
+        _stack(axes, inside, by, sizes, rejected, span)
         _clock(axes, span, tz)
         axes.set_ylabel(f"calls per {span.unit}")
     return figure
@@ -73,8 +73,8 @@ def tokens_by(summary: pd.DataFrame, by: str = "application", split: str | None 
     Returns:
         A figure whose title says who used most; the description has all numbers in words.
     """
-    frame = summary if split and split != by else summary.assign(**{"": "tokens"})
     split = split if split and split != by else ""
+    frame = summary if split else summary.assign(**{"": "tokens"})
     sums = shares.totals(frame, [by, split], list(_PARTS))
     sizes = sums.sum(axis=1).groupby(level=0, sort=False).sum()
     title = _most(sizes, sums, frame)
@@ -89,7 +89,7 @@ def _by_bin(frame: pd.DataFrame, column: str, span: hours.Bins) -> np.ndarray:
     return np.bincount(frame["bin"], frame[column].fillna(0).astype(float), len(span.starts)).astype("int64")
 
 
-def _stack(axes: Axes, frame: pd.DataFrame, by: str, sizes: pd.Series, span: hours.Bins) -> None:
+def _stack(axes: Axes, frame: pd.DataFrame, by: str, sizes: pd.Series, rejected: np.ndarray, span: hours.Bins) -> None:
     at, bottom = np.arange(len(span.starts)), np.zeros(len(span.starts), dtype="int64")
     for one in shares.categories(sizes, shares.MOST - 1):
         heights = _by_bin(frame[frame[by].isin(one.names)], "hits", span)
@@ -97,7 +97,6 @@ def _stack(axes: Axes, frame: pd.DataFrame, by: str, sizes: pd.Series, span: hou
             at, heights, 0.85, bottom, label=one.label, color=one.look.color, hatch=one.look.hatch, edgecolor=WHITE
         )
         bottom += heights
-    rejected = _by_bin(frame, "rejected", span)
     if rejected.any():
         look = {"facecolor": WHITE, "edgecolor": REJECTED.color, "hatch": REJECTED.hatch}
         axes.bar(at, rejected, 0.85, bottom, label="rejected", **look)

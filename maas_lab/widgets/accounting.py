@@ -9,6 +9,7 @@ from typing import Any
 from ipywidgets import HTML, Dropdown, HBox, Layout
 
 from maas_lab import caps
+from maas_lab.amounts import dollars
 from maas_lab.caps import Cap
 from maas_lab.errors import RoleMissing
 from maas_lab.gateway import Gateway
@@ -18,7 +19,7 @@ from maas_lab.widgets.cap_editor import CapEditor, gone, told
 from maas_lab.widgets.capping import set_cap
 from maas_lab.widgets.invoice import InvoiceFiles
 from maas_lab.widgets.live import EVERY, LiveRefresh
-from maas_lab.widgets.parts import Message, Panel, beside, button, dollars
+from maas_lab.widgets.parts import Message, Panel, beside, button
 from maas_lab.widgets.reading import Reader, Reading, Source
 from maas_lab.widgets.windows import WINDOWS
 from maas_lab.windows import zone

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from ipywidgets import HTML, Dropdown, HBox, Layout, VBox
 
+from maas_lab.amounts import dollars
 from maas_lab.portal import Application
-from maas_lab.widgets.parts import WIDE, Message, button, dollars, offer, table
+from maas_lab.widgets.parts import Message, beside, button, offer, table
 
 _COLUMNS = ("Application", "Models", "State", ">Budget", ">Requests per minute", ">Spent")
 
@@ -29,7 +30,7 @@ class Applications(VBox):
     def __init__(self) -> None:
         self._rows: dict[str, Application] = {}
         self._table = HTML()
-        self.chosen = Dropdown(description="Application:", style=WIDE, layout=Layout(width="min(100%, 36em)"))
+        self.chosen = Dropdown(description="Application:", **beside())
         self.rotate = button("Rotate key", "Replace the chosen application's key; the old one dies at once")
         self.block = button("Block", "Refuse the calls of the chosen application, and keep its key")
         self.revoke = button("Revoke…", "Delete the chosen application's key for good; asks first")

@@ -9,13 +9,14 @@ from html import escape
 
 from ipywidgets import HTML
 
+from maas_lab.amounts import dollars
 from maas_lab.errors import NoSuchEntry
 from maas_lab.portal import Portal
 from maas_lab.portal_hours import Hour
 from maas_lab.portal_rows import User
 from maas_lab.portal_usage import Usage
 from maas_lab.tables import Table
-from maas_lab.widgets.parts import Message, Panel, button, dollars, facts, table
+from maas_lab.widgets.parts import Message, Panel, button, facts, table
 
 _COUNTS = (">Requests (hits)", ">Tokens", ">Cost")
 _TOP = 10  # the most rows of each kind that the portal tells

@@ -8,10 +8,11 @@ from typing import Any
 
 from ipywidgets import HTML, Dropdown, HBox, Text, VBox
 
+from maas_lab.amounts import dollars
 from maas_lab.cap_shares import WARN_AT, Cap
 from maas_lab.errors import NoSuchEntry, UsageError
 from maas_lab.widgets import limits
-from maas_lab.widgets.parts import Message, beside, button, dollars, offer, table
+from maas_lab.widgets.parts import Message, beside, button, offer, table
 
 KINDS = {"Application": "application", "User": "user", "Key": "key"}
 _STAYS = "then it stays as it is"

@@ -6,15 +6,16 @@ import json
 from dataclasses import replace
 from html import escape
 
-from ipywidgets import HTML, Dropdown, Layout, Text, VBox
+from ipywidgets import HTML, Dropdown, Text, VBox
 
+from maas_lab.amounts import dollars
 from maas_lab.curl import Curl
 from maas_lab.keys import ApiKey
 from maas_lab.portal import Application, Portal
 from maas_lab.portal_rows import OfferedModel, User
 from maas_lab.widgets import limits
 from maas_lab.widgets.applications import Applications
-from maas_lab.widgets.parts import WIDE, Message, Panel, button, dollars, offer
+from maas_lab.widgets.parts import Message, Panel, beside, button, offer
 
 _PROMPT = "Say hello in one sentence."
 _PYTHON = """# in the same terminal, first: export MAAS_API_KEY
@@ -66,11 +67,10 @@ The same in code:
         self.application: Application | None = None
         self._models: dict[str, OfferedModel] = {}
         self._who, self._about, self._result = HTML(), HTML(), HTML()
-        wide = {"style": WIDE, "layout": Layout(width="min(100%, 36em)")}
-        self.name = Text(description="Application name:", placeholder="e.g. My GenAI App", **wide)
-        self.model = Dropdown(description="Model:", **wide)
-        self.budget = Text(description="Budget in dollars:", placeholder="optional, e.g. 2.50", **wide)
-        self.requests = Text(description="Requests per minute:", placeholder="optional, e.g. 60", **wide)
+        self.name = Text(description="Application name:", placeholder="e.g. My GenAI App", **beside())
+        self.model = Dropdown(description="Model:", **beside())
+        self.budget = Text(description="Budget in dollars:", placeholder="optional, e.g. 2.50", **beside())
+        self.requests = Text(description="Requests per minute:", placeholder="optional, e.g. 60", **beside())
         self.create = button("Create application", "Subscribe to the model, and make the application's key", "primary")
         self.message, self.applications = Message(), Applications()
         self.create.layout.margin = "2px 2px 2px calc(11em + 10px)"

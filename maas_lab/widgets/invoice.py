@@ -12,9 +12,10 @@ import pandas as pd
 from ipywidgets import HTML, VBox
 
 from maas_lab import chargeback, report, usage
+from maas_lab.amounts import dollars
 from maas_lab.errors import EnvironmentFault
 from maas_lab.widgets.figures import download
-from maas_lab.widgets.parts import Message, button, dollars
+from maas_lab.widgets.parts import Message, button
 from maas_lab.widgets.windows import filename, span
 
 BY = ("team", "application")

@@ -82,11 +82,11 @@ class LiveRefresh(VBox):
             self.message.done(f"live refresh is on: the numbers are read every {self._every:g} seconds or more")
             self._ticker = Ticker(self._tick, "usage board")
 
-    def _stop(self, why: str = "live refresh is off; the numbers stay as they are") -> None:
+    def _stop(self) -> None:
         with self._lock:
             if self.running:
                 self._ticker.stop()
-                self.message.done(why)
+                self.message.done("live refresh is off; the numbers stay as they are")
 
     def _tick(self, ticker: Ticker) -> float:
         """Read and show; return how long to wait then."""

@@ -7,7 +7,8 @@ from datetime import tzinfo
 import pandas as pd
 
 from maas_lab import usage
-from maas_lab.widgets.parts import dollars, facts, table
+from maas_lab.amounts import dollars
+from maas_lab.widgets.parts import facts, table
 
 _COUNTS = ("hits", "rejected", "prompt_tokens", "completion_tokens", "total_tokens")
 MOST = 24  # rows of a table; what is beyond is one more row, so that the table adds up to the totals

@@ -1,10 +1,9 @@
-"""What form and board are made of: a panel with a stable text, a message for people, tables and money."""
+"""What form and board are made of: a panel with a stable text, a message for people, and tables."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from decimal import Decimal
 from html import escape
 from typing import Any, ClassVar
 
@@ -12,7 +11,6 @@ from ipywidgets import HTML, Button, Dropdown, Layout, VBox
 
 from maas_lab.errors import LabError
 
-WIDE = {"description_width": "11em"}
 # Colours are JupyterLab's, so that light and dark themes both fit; the second ones are for other front ends.
 STYLE = """<style>
 .maas-lab { max-width: 60em; padding: 4px 12px 12px; color: var(--jp-ui-font-color1, inherit);
@@ -172,15 +170,3 @@ def facts(told: Mapping[str, str]) -> str:
     """Return names with what is to be said of them, in large letters, as an HTML list."""
     parts = (f"<div><dt>{escape(name)}</dt><dd>{escape(number)}</dd></div>" for name, number in told.items())
     return f"<dl>{''.join(parts)}</dl>"
-
-
-def dollars(amount: float | Decimal) -> str:
-    """Return an amount of money: at least two decimals, and of a small one so many that it does not look like nothing.
-
-    Four significant digits are shown of less than a dollar: `$12.50`, `$0.0012`, `$0.00`, `−$3.00`.
-    """
-    sign, size = "−" if amount < 0 else "", abs(amount)
-    if size >= 1 or amount == 0:
-        return f"{sign}${size:,.2f}"
-    whole, _, decimals = f"{float(f'{size:.4g}'):.12f}".partition(".")
-    return f"{sign}${whole}.{decimals.rstrip('0').ljust(2, '0')}"
