@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,8 +21,9 @@ from maas_lab.errors import MetricsError, UsageError
 LLAMA, VLLM = "llama.cpp", "vLLM"
 PREFIXES = {LLAMA: "llamacpp:", VLLM: "vllm:"}
 
-# What each engine calls it, without its prefix; several names are added up. Read off llama.cpp (xllamacpp
-# 2026.10.11549) and vLLM 0.32.0. llama.cpp's prompt tokens leave out those from the cache, vLLM's do not.
+# What each engine calls it, without its prefix; several names are added up, as are several engines behind an address.
+# Read off llama.cpp (xllamacpp 2026.10.11549) and vLLM 0.32.0. llama.cpp's prompt tokens leave out those from the
+# cache, vLLM's do not.
 NAMES: dict[str, dict[str, tuple[str, ...]]] = {
     "prompt_tokens": {LLAMA: ("prompt_tokens_total", "prompt_tokens_cached_total"), VLLM: ("prompt_tokens_total",)},
     "cached_tokens": {LLAMA: ("prompt_tokens_cached_total",), VLLM: ("prompt_tokens_cached_total",)},
@@ -35,6 +37,7 @@ NAMES: dict[str, dict[str, tuple[str, ...]]] = {
     "cache_use": {VLLM: ("kv_cache_usage_perc",)},
 }
 _COUNTERS = ("prompt_tokens", "cached_tokens", "completion_tokens", "finished", "call_seconds", "decodes")
+_SHARES = ("cache_use",)  # of several engines the mean is told
 _BORN = "process_start_time_seconds"  # of vLLM, without a prefix; llama.cpp does not tell
 COLUMNS = {
     "time": "datetime64[us, UTC]",
@@ -186,8 +189,8 @@ def read(text: str, time: datetime | None = None) -> Scrape:
     """
     values = _values(text)
     engine = _engine(values)
-    told = {name: _sum(values, engine, names.get(engine, ())) for name, names in NAMES.items()}
-    return Scrape(engine, time or datetime.now(UTC), **told, born=values.get(_BORN))
+    born = next(iter(values.get(_BORN, ())), None)
+    return Scrape(engine, time or datetime.now(UTC), **{one: _told(values, engine, one) for one in NAMES}, born=born)
 
 
 def samples(scrapes: Sequence[Scrape]) -> pd.DataFrame:
@@ -219,14 +222,14 @@ def _seen_busy(first: Scrape, second: Scrape) -> float | None:
     return None if None in both else sum(both) / 2
 
 
-def _values(text: str) -> dict[str, float]:
-    """Return samples by name, added up over their labels, e.g. over the reasons for which calls ended."""
-    values: dict[str, float] = {}
+def _values(text: str) -> dict[str, list[float]]:
+    """Return samples by name, whatever their labels, e.g. for each reason for which calls ended."""
+    values: dict[str, list[float]] = {}
     try:
         for family in text_string_to_metric_families(text):
             for sample in family.samples:
                 if math.isfinite(sample.value):
-                    values[sample.name] = values.get(sample.name, 0.0) + sample.value
+                    values.setdefault(sample.name, []).append(sample.value)
     except (ValueError, IndexError, KeyError, AttributeError, TypeError) as error:
         why = f"{str(error)[:120]}; a proxy or a login page may stand in front of it"
         hint = "open its `/metrics` yourself; `lab.engine()` shows the address"
@@ -234,7 +237,7 @@ def _values(text: str) -> dict[str, float]:
     return values
 
 
-def _engine(values: Mapping[str, float]) -> str:
+def _engine(values: Mapping[str, list[float]]) -> str:
     for engine, prefix in PREFIXES.items():
         if any(name.startswith(prefix) for name in values):
             return engine
@@ -243,9 +246,12 @@ def _engine(values: Mapping[str, float]) -> str:
     raise MetricsError("the lab does not know this engine", why, f"it reads {' and '.join(PREFIXES)}")
 
 
-def _sum(values: Mapping[str, float], engine: str, names: Sequence[str]) -> float | None:
-    found = [values.get(PREFIXES[engine] + name) for name in names]
-    return sum(found) if found and None not in found else None
+def _told(values: Mapping[str, list[float]], engine: str, meaning: str) -> float | None:
+    found = [values.get(PREFIXES[engine] + name) for name in NAMES[meaning].get(engine, ())]
+    if not found or None in found:
+        return None
+    every = list(itertools.chain.from_iterable(found))
+    return statistics.fmean(every) if meaning in _SHARES else math.fsum(every)
 
 
 def _grown(before: float | None, now: float | None) -> float | None:

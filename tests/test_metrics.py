@@ -87,6 +87,8 @@ def test_a_number_that_is_none_is_missing(engine):
 def test_several_engines_behind_one_address_are_added_up_and_the_moments_of_creation_are_not():
     more = TEXTS[VLLM] + 'vllm:num_requests_running{engine="1",model_name="m"} 3.0\n'
     assert metrics.read(more).running == 3
+    more += 'vllm:kv_cache_usage_perc{engine="1",model_name="m"} 0.5\n'
+    assert metrics.read(more).cache_use == 0.25  # of two caches one is half full
     assert "request_success_created" in TEXTS[VLLM]
     assert metrics.read(TEXTS[VLLM]).finished == 18
 
