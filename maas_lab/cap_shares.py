@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 WARN_AT = 0.8  # of a cap that has no soft one; LiteLLM's own e-mails warn at the same part
 CENT = 0.01
-STATES = ("within", "warning", "reached")
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Cap:
 
 
 def state_of(spend: float, soft: float | None, cap: float | None) -> str:
-    """Return which of `STATES` a spend is in; all amounts in dollars, None for no such cap."""
+    """Return the `state` of a `Cap`; all amounts in dollars, None for no such cap."""
     if cap is not None and spend >= cap:
         return "reached"
     warn_at = soft if soft is not None else None if cap is None else WARN_AT * cap

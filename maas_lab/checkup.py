@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from maas_lab.errors import LabError
 from maas_lab.tables import Finding
@@ -12,15 +12,28 @@ from maas_lab.tables import Finding
 if TYPE_CHECKING:
     from maas_lab.lab import Lab
 
+Subject = TypeVar("Subject")
+
 
 def examine(lab: Lab) -> Iterator[Finding]:
     """Yield a finding for each part that the lessons need; what cannot be looked at is a finding, too."""
-    for look in (_cluster, _pods, _gateway, _model, _portal):
+    return looked(lab, (_cluster, _pods, _gateway, _model, _portal), "look at its log")
+
+
+def looked(subject: Subject, looks: Iterable[Callable[[Subject], Finding]], hint: str) -> Iterator[Finding]:
+    """Yield what each look finds; one that fails is a finding named like it.
+
+    Args:
+        subject: what is looked at.
+        looks: functions that return a finding; their names after the first letter are topics.
+        hint: what to do where a failure does not say.
+    """
+    for look in looks:
         try:
-            yield mended(look(lab))
-        except LabError as error:
-            seen = f"{error.what}: {error.why}" if error.why else error.what
-            yield Finding(look.__name__[1:], False, seen, error.hint or "look at its log")
+            yield mended(look(subject))
+        except (LabError, OSError) as error:
+            seen = ": ".join(filter(None, (str(error), getattr(error, "why", ""))))
+            yield Finding(look.__name__[1:], False, seen, getattr(error, "hint", "") or hint)
 
 
 def mended(finding: Finding) -> Finding:

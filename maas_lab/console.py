@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from maas_lab.doctor import Finding
 from maas_lab.local.packages import Report
 from maas_lab.runner import CellDone, Event, LessonDone, LessonStarted, Result
+from maas_lab.tables import Finding
 
 out = Console(highlight=False)
 LEFT = re.compile(r", \d+ MB left of it$")

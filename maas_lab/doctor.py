@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 from maas_lab import settings
-from maas_lab.errors import LabError
+from maas_lab.checkup import looked
 from maas_lab.local import LocalCluster, packages
 from maas_lab.local.home import ROOM
 from maas_lab.local.postgres import account_problem
@@ -27,11 +27,8 @@ DISK_GB, MEMORY_GB = (
 
 def examine(cluster: LocalCluster) -> Iterator[Finding]:
     """Yield a finding for each thing that the local lab needs."""
-    for look in (_python, _home, _disk, _memory, _account, _curl, _node, _network, _runtime, _ports, _stack):
-        try:
-            yield look(cluster)
-        except (LabError, OSError) as error:
-            yield Finding(look.__name__[1:], False, str(error), getattr(error, "hint", "") or "see the message")
+    looks = (_python, _home, _disk, _memory, _account, _curl, _node, _network, _runtime, _ports, _stack)
+    return looked(cluster, looks, "see the message")
 
 
 def _python(cluster: LocalCluster) -> Finding:

@@ -106,7 +106,7 @@ class Lab:
         if self._machine:
             from maas_lab import doctor  # what it takes to look at a machine is not needed to call a model
 
-            found += map(checkup.mended, doctor.examine(self._machine))
+            found += doctor.examine(self._machine)
         return found
 
     def engine(self, name: str | None = None) -> EngineMetrics:

@@ -13,6 +13,7 @@ from maas_lab.errors import NoSuchEntry, UsageError
 from maas_lab.portal_keys import changed_limits, kept_limits, key_table
 from maas_lab.portal_rest import PortalRest
 from maas_lab.portal_rows import PortalKey, User, number
+from maas_lab.portal_usage import span
 from maas_lab.portal_users import user_id, users
 from maas_lab.tables import Table
 
@@ -58,18 +59,16 @@ class KeyCaps:
 
     def _of_application(self, name: str) -> Iterator[tuple[str, PortalKey]]:
         """Return the live keys of an application with the ids of their owners, in an order that stays."""
-        now = datetime.now(UTC)
         for user in users(self._rest):
             for row in reversed(self.keys(user)):
-                live = (row.active or row.blocked) and (row.expires is None or row.expires > now)
                 # LiteMaaS tells administrators no metadata; there the key carries the application's name.
-                if live and name == (row.application or row.name):
+                if row.live and name == (row.application or row.name):
                     yield user.id, row
 
     def _spent(self, name: str) -> float:
         """Return what an application has spent in the last 90 days, 0.0 where the portal does not tell."""
         today = datetime.now(UTC).date()
-        days = {"startDate": str(today - timedelta(days=_DAYS)), "endDate": str(today)}
+        days = span(today - timedelta(days=_DAYS), today, today)
         self._rest.call("POST", "/admin/usage/refresh-today", json={})
         rows = self._rest.call("POST", "/admin/usage/analytics", json=days).get("topApiKeys") or ()
         return sum(number(row.get("cost")) or 0.0 for row in rows if row.get("application") == name)
@@ -77,7 +76,7 @@ class KeyCaps:
     def _find(self, owner: str, key: PortalKey | str) -> PortalKey:
         rows = self.keys(owner)
         wanted = key.id if isinstance(key, PortalKey) else key
-        live = [row for row in rows if wanted in (row.id, row.name) and (row.active or row.blocked)]
+        live = [row for row in rows if wanted in (row.id, row.name) and row.live]
         if len(live) == 1:
             return live[0]
         what = f"{len(live)} keys are called `{wanted}`" if live else f"this user has no key `{wanted}`"

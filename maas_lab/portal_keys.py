@@ -211,7 +211,7 @@ def must_be_new(name: str, applications: Iterable[Application]) -> None:
     Raises:
         AlreadyExists: there is one.
     """
-    if any(one.name == name and (one.info.active or one.info.blocked) for one in applications):
+    if any(one.name == name and one.info.live for one in applications):
         hint = f"portal.rotate_key({name!r}) gives it a new key; portal.delete_application({name!r}) removes it"
         raise AlreadyExists(f"you have an application `{name}` already", "its key would have a twin", hint)
 

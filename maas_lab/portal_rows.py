@@ -199,6 +199,11 @@ class PortalKey:
             per_model={name: row[name] for name in ("modelRpmLimit", "modelTpmLimit") if row.get(name)},
         )
 
+    @property
+    def live(self) -> bool:
+        """Whether it is there: neither deleted nor expired; a blocked one is."""
+        return (self.active or self.blocked) and (self.expires is None or self.expires > datetime.now(UTC))
+
 
 @dataclass(frozen=True)
 class Account:

@@ -80,11 +80,11 @@ def _told(nodes: Iterable[KubeObject]) -> dict[str, dict[str, str]]:
     return told
 
 
-def _row(part: str, name: str, told: Mapping[str, str] | None, runs: str, why: str = "") -> Part:
+def _row(part: str, name: str, told: Mapping[str, str] | None, runs: str) -> Part:
     """Return a row: what the cluster tells, else that it is what it is called."""
     if told:
         return Part(part, name, told["what"], told["real"], told["why"])
-    return Part(part, name, runs, REAL, why)
+    return Part(part, name, runs, REAL, "")
 
 
 def _kubernetes(cluster: Cluster, told: Told) -> Part:

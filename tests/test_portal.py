@@ -897,6 +897,13 @@ def test_an_administrator_changes_a_limit_of_a_key_and_keeps_the_others():
         capped(admins_row("twin", 1), admins_row("twin", 2))[0].admin.cap_key("alice", "twin", max_budget=2)
 
 
+def test_an_expired_key_is_no_twin_of_a_live_one():
+    lab, recorded = capped(admins_row("twin", 1), admins_row("twin", 2, expiresAt="2026-01-01T00:00:00.000Z"))
+    assert lab.admin.cap_key("alice", "twin", max_budget=2).id.endswith("1")
+    lab.admin.cap_application("twin", max_budget=2)
+    assert {request.url.path[-1] for request in recorded.requests if request.method == "PATCH"} == {"1"}
+
+
 def test_an_applications_cap_is_divided_among_its_keys_once():
     rows = [admins_row("chat", number, currentSpend=spend, maxBudget=None) for number, spend in ((1, 3.0), (2, 1.0))]
     lab, recorded = capped(*rows, admins_row("other", 3))

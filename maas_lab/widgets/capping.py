@@ -37,7 +37,7 @@ def set_cap(admin: Admin, gateway: Gateway, cap: Cap, limits: dict[str, Any]) ->
 
 def _portal_key(keys: Iterable[PortalKey], name: str) -> PortalKey:
     """Return the portal's row of a key: the gateway's name of it ends with a part that makes it unique."""
-    live = [key for key in keys if key.active or key.blocked]
+    live = [key for key in keys if key.live]
     same = [key for key in live if name == f"{key.name}_{key.id[:8]}"]
     same = same or [key for key in live if key.name in (name, name.rpartition("_")[0])]
     if len(same) == 1:

@@ -20,7 +20,7 @@ from maas_lab.settings import LOOPBACK
 
 HEARTBEAT_S = 300.0
 RESERVED = 100 * 2**20  # bytes of memory that a kubelet keeps free before it evicts pods
-SLOTS = {"maas-lab.dev/gpu-slot": "2"}  # openly a simulation: no such device exists
+SLOT = "maas-lab.dev/gpu-slot"  # openly a simulation: no such device exists
 WHAT_RUNS = "maas-lab/what-runs"  # an annotation that says what runs here under the names of images and other parts
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 CONDITIONS = (
@@ -39,7 +39,7 @@ def report(client: Client, catalogue: Catalogue, home: Path, at: str) -> None:
         "memory": f"{psutil.virtual_memory().total // 1024}Ki",
         "ephemeral-storage": f"{shutil.disk_usage(home).total // 1024}Ki",
         "pods": "110",
-        **SLOTS,
+        SLOT: "2",
     }
     told = {
         "capacity": capacity,

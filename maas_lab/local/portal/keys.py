@@ -110,10 +110,8 @@ class Keys:
         changes = keyfields.for_gateway(limits) | ({"models": asked.models} if asked.models else {})
         metadata = keyfields.labelled(asked.metadata, limits, row["metadata"])
         if metadata != row["metadata"]:
-            known = await self._spend.keys([row["token"]])
-            changes = (
-                {"metadata": metadata, **keyfields.per_model(known[row["token"]]), **changes} if known else changes
-            )
+            known = (await self._spend.keys([row["token"]])).get(row["token"])
+            changes = {"metadata": metadata, **(keyfields.per_model(known) if known else {}), **changes}
         async with self.turn(row["user_id"]):
             if asked.models or asked.active:
                 await self._check_models(row["user_id"], asked.models or row["models"])

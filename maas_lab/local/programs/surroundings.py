@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from maas_lab.local.images import Runs
+from maas_lab.local.kubelet.node import SLOT
 from maas_lab.settings import Prices
 
-SLOT = "maas-lab.dev/gpu-slot"
 _TOLD = {
     "kubernetes": Runs(
         "an API server of this lab, one process of this machine",
