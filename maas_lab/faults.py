@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -61,8 +62,6 @@ def plant_usage(lab: Lab, portal: Portal, chat: Application, agent: Application)
 
 def _stream_without_usage(lab: Lab, application: Application) -> pd.DataFrame:
     """Stream an answer as the SDK does when nobody asks for `include_usage`, and log what came."""
-    import time
-
     from maas_lab.traffic import Calls
 
     started = time.perf_counter()

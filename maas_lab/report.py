@@ -15,7 +15,7 @@ import pandas as pd
 
 from maas_lab import outfile
 from maas_lab.chargeback import papers, periods, tables
-from maas_lab.chargeback.frames import added, summary_of
+from maas_lab.chargeback.frames import COUNTS, added, summary_of
 from maas_lab.chargeback.invoices import Invoice
 from maas_lab.chargeback.money import amount, written
 from maas_lab.chargeback.reconciliation import Reconciliation
@@ -27,14 +27,6 @@ from maas_lab.windows import Window
 _STYLE = Path(__file__).with_name("report.css")
 _MOST_ROWS = 500  # of a table; an invoice of thousands of lines is for a spreadsheet
 _DPI = 200  # of charts: sharp on paper
-_SUMS = {
-    "hits": "Hits",
-    "rejected": "Rejected",
-    "prompt_tokens": "Prompt tokens",
-    "completion_tokens": "Completion tokens",
-    "total_tokens": "Tokens",
-    "unmetered": "Unmetered",
-}
 _MEASURED = (
     "Measured: every call that reached the gateway, with its time, its key, its tokens and its cost, as the gateway's "
     "database has it. A hit is an answered call; rejected calls are counted apart.",
@@ -74,17 +66,17 @@ def write(
         UsageError: it cannot be written, a figure has no description, or invoice or summary do not fit.
     """
     _check(window, invoice, notes)
+    to_pay, *usage = papers.sheets(invoice)
     main = [
-        _to_pay(invoice, reconciliation),
+        _to_pay(to_pay, invoice, reconciliation),
         _charts(list(figures)),
-        _usage(summary, invoice),
+        _section("Usage", "".join(map(_table, [*usage, *_booked(summary, invoice)]))),
         _section("Reconciliation", _reconciled(reconciliation)) if reconciliation else "",
         _section("Caps", _table(_caps(caps))) if caps is not None else "",
         _section("What is measured, and what is not", _paragraphs(_MEASURED)),
         _section("Notes", _paragraphs(notes)) if notes else "",
     ]
-    parts = [_header(title, window, invoice), "<main>", *filter(None, main), "</main>", _footer(title, window)]
-    return outfile.write(path, _page(title, "\n".join(parts)).encode())
+    return outfile.write(path, _page(title, _header(title, window, invoice), main, _footer(title, window)).encode())
 
 
 def _check(window: Window, invoice: Invoice, notes: Sequence[str]) -> None:
@@ -96,7 +88,7 @@ def _check(window: Window, invoice: Invoice, notes: Sequence[str]) -> None:
         raise UsageError("the invoice is about another period than the report", why, "make both of the same window")
 
 
-def _page(title: str, body: str) -> str:
+def _page(title: str, header: str, main: Iterable[str], footer: str) -> str:
     policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
     head = [
         '<meta charset="utf-8">',
@@ -107,6 +99,7 @@ def _page(title: str, body: str) -> str:
         f"<style>\n{_STYLE.read_text(encoding='utf-8')}</style>",
     ]
     lines = "\n".join(head)
+    body = "\n".join([header, "<main>", *filter(None, main), "</main>", footer])
     return f'<!doctype html>\n<html lang="en">\n<head>\n{lines}\n</head>\n<body>\n{body}\n</body>\n</html>\n'
 
 
@@ -135,10 +128,9 @@ def _footer(title: str, window: Window) -> str:
     return f"<footer>{escape(tables.clean(title))} · {escape(periods.words(window))}</footer>"
 
 
-def _to_pay(invoice: Invoice, reconciliation: Reconciliation | None) -> str:
-    rules = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in invoice.rules)
-    totals = _table(papers.sheets(invoice)[0])
-    return _section("Who pays what", f'{_state(reconciliation)}{totals}<dl class="rules">{rules}</dl>')
+def _to_pay(totals: Sheet, invoice: Invoice, reconciliation: Reconciliation | None) -> str:
+    rules = f'<dl class="rules">{papers.html_rules(invoice)}</dl>'
+    return _section("Who pays what", f"{_state(reconciliation)}{_table(totals)}{rules}")
 
 
 def _state(reconciliation: Reconciliation | None) -> str:
@@ -175,19 +167,18 @@ def _chart(figure: Any) -> str:
     return f'<figure><img src="{source}" width="{width}" height="{height}" alt="{escape(words)}"></figure>'
 
 
-def _usage(summary: pd.DataFrame, invoice: Invoice) -> str:
+def _booked(summary: pd.DataFrame, invoice: Invoice) -> list[Sheet]:
+    """Return the summary as a table, unless the invoice's lines tell the same."""
     names = [name for name in DIMENSIONS if name in summary]
     kept = [name for name in names if name != "hour"] or names
     if not kept:
         hint = 'usage.summary(rows, by=("application", "model")) makes one'
         raise UsageError("the summary does not tell rows by anything", "", hint)
     frame = added(summary_of(summary, kept), kept, ["cost"])
-    counts = [Column(name, label, "count") for name, label in _SUMS.items()]
-    columns = (*(Column(name, name.capitalize()) for name in kept), *counts, Column("cost", "Booked cost", "money"))
-    booked = papers.sheet("Usage as the gateway booked it", frame, columns, "USD")
-    same = invoice.booked and set(kept) == {*invoice.by, "model"}
-    sheets = papers.sheets(invoice)[1:] if same else [*papers.sheets(invoice)[1:], booked]
-    return _section("Usage", "".join(map(_table, sheets)))
+    if invoice.booked and set(kept) == {*invoice.by, "model"}:
+        return []
+    columns = (*papers.text_columns(kept), *papers.count_columns(*COUNTS), Column("cost", "Booked cost", "money"))
+    return [papers.sheet("Usage as the gateway booked it", frame, columns, "USD")]
 
 
 def _caps(caps: Any) -> Sheet:

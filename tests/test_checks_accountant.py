@@ -199,6 +199,10 @@ def bill(rows=ROWS, by=("team", "application", "model"), **options):
         (bill(ROWS[ROWS["application"] != usage.UNLABELLED]), "are they the calls of `rows`"),
         (bill(ROWS.assign(team="Support")), "the teams of this invoice are not those of the rows"),
         (bill(ROWS.assign(application=CHAT)), "the applications of this invoice are not"),
+        (
+            chargeback.invoice(usage.summary(ROWS, by=("team", "model")), window=RUN, by="team", fixed=FIXED),
+            "the applications of this invoice are not",
+        ),
         (bill(allocation="hits"), "shared by hits"),
         (bill(allocation="even"), "shared by something else"),
     ],

@@ -4,6 +4,10 @@
     bill = chargeback.invoice(summary, window=window, fixed="614", allocation="tokens")
     chargeback.reconcile(calls, rows, bill)
 
+`compare_statistics` and `compare_users` hold the portal's own statistics against the gateway's rows. `break_even` and
+`verdict` set a server of one's own against hosted prices; `hoarded_and_shared` and `developers_at_break_even` set a GPU
+for each developer against shared ones. `PriceList.read().save(path)` writes prices that you may edit.
+
 Whatever is summed is a Decimal, so that nothing is lost or gained by adding up.
 """
 

@@ -78,10 +78,7 @@ def _weights(frame: pd.DataFrame, by: Sequence[str], key: str) -> pd.DataFrame:
     found = frames.added(frame, by, [])
     if key == "peak":
         hours = frame.groupby([*by, "hour"], observed=True)["total_tokens"].sum()
-        peaks = hours.groupby(level=list(range(len(by)))).max()
-        found["weight"] = [
-            peaks[place if len(by) > 1 else place[0]] for place in found[list(by)].itertuples(index=False)
-        ]
+        found = found.join(hours.groupby(level=list(by)).max().rename("weight"), on=list(by))
     else:
         found["weight"] = 1 if key == "even" else found["hits" if key == "hits" else "total_tokens"]
     return found[[*by, "weight"]]

@@ -39,10 +39,12 @@ def charges(frame: pd.DataFrame, prices: PriceList | None, window: Window) -> tu
         if not (row.prompt_tokens or row.completion_tokens):
             costs.append(Decimal(0))
             continue
-        if "hour" not in frame and (changes := prices.changes(row.model, first, last)):
-            raise _needs_hours(row.model, changes[0])
         place = (row.model, _day(row.hour, window) if "hour" in frame else first)
-        price = found.setdefault(place, found.get(place) or prices.model(*place))
+        if place not in found:
+            if "hour" not in frame and (changes := prices.changes(row.model, first, last)):
+                raise _needs_hours(row.model, changes[0])
+            found[place] = prices.model(*place)
+        price = found[place]
         parts = product(row.prompt_tokens, price.prompt), product(row.completion_tokens, price.completion)
         costs.append(exact_sum(parts))
     taken = {prices.find(model, unit, day) for model, day in found for unit in (PROMPT, COMPLETION)}

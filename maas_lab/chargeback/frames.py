@@ -8,9 +8,9 @@ import pandas as pd
 
 from maas_lab.chargeback.money import amount, exact_sum
 from maas_lab.errors import AccountingError, UsageError
-from maas_lab.usage_frames import NO_KEY, NO_TEAM, NO_USER, UNLABELLED
+from maas_lab.usage_frames import NO_KEY, NO_TEAM, NO_USER, SUMS, UNLABELLED
 
-COUNTS = ("hits", "rejected", "prompt_tokens", "completion_tokens", "total_tokens", "unmetered")
+COUNTS = tuple(name for name in SUMS if name != "cost")
 _UNNAMED = {"application": UNLABELLED, "team": NO_TEAM, "user": NO_USER, "key": NO_KEY}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,14 @@ from maas_lab.chargeback.tables import Column, Sheet
 if TYPE_CHECKING:
     from maas_lab.chargeback.invoices import Invoice
 
-_WORDS = {"team": "Team", "application": "Application", "user": "User", "key": "Key", "model": "Model"}
+_COUNTS = {
+    "hits": "Hits",
+    "rejected": "Rejected",
+    "prompt_tokens": "Prompt tokens",
+    "completion_tokens": "Completion tokens",
+    "total_tokens": "Tokens",
+    "unmetered": "Unmetered",
+}
 _KEYS = {
     "tokens": "by tokens: each share is proportional to all tokens used",
     "hits": "by hits: each share is proportional to the answered calls",
@@ -30,16 +38,14 @@ _ROUNDING = "each line is rounded to cents, half to even; totals are sums of rou
 
 def sheets(bill: Invoice) -> list[Sheet]:
     """Return its tables for people: who pays what, the usage behind it, and the prices if there was a list."""
-    # An amount of less than half a cent is written out, so it comes from the exact charges.
-    shown = [_shown(*pair) for pair in zip(bill.lines["exact"], bill.lines["amount"], strict=True)]
-    lines = _lines(bill, bill.lines.assign(shown=shown), [Column("shown", "Amount", "money")])
-    return [_totals(bill), lines, *_prices(bill)]
+    # As money exact charges are written in cents, and those of less than half a cent written out.
+    return [_totals(bill), _lines(bill, Column("exact", "Amount", "money")), *_prices(bill)]
 
 
 def accounts(bill: Invoice) -> list[Sheet]:
     """Return the same tables to calculate with: exact charges and amounts apart."""
-    both = [Column("exact", "Exact", "exact"), Column("amount", "Amount", "money")]
-    return [_totals(bill), _lines(bill, bill.lines, both), *_prices(bill)]
+    both = Column("exact", "Exact", "exact"), Column("amount", "Amount", "money")
+    return [_totals(bill), _lines(bill, *both), *_prices(bill)]
 
 
 def _prices(bill: Invoice) -> list[Sheet]:
@@ -85,31 +91,26 @@ def _calls(count: int) -> str:
 
 
 def _totals(bill: Invoice) -> Sheet:
-    counts = [Column("hits", "Hits", "count"), Column("rejected", "Rejected", "count")]
-    counts += [Column("total_tokens", "Tokens", "count")]
+    counts = count_columns("hits", "rejected", "total_tokens")
     parts = [Column("usage", "Usage", "money"), Column("platform", "Platform", "money")] if bill.fixed else []
-    columns = (*_names(bill.by), *counts, *parts, Column("total", "Total", "money"))
+    columns = (*text_columns(bill.by), *counts, *parts, Column("total", "Total", "money"))
     return sheet("To pay", bill.totals, columns, bill.currency)
 
 
-def _lines(bill: Invoice, frame: pd.DataFrame, charges: list[Column]) -> Sheet:
-    counts = {
-        "hits": "Hits",
-        "rejected": "Rejected",
-        "prompt_tokens": "Prompt tokens",
-        "completion_tokens": "Completion tokens",
-        "unmetered": "Unmetered",
-    }
-    columns = (*_names((*bill.by, "model")), *(Column(name, label, "count") for name, label in counts.items()))
-    return sheet("Usage by model", frame, (*columns, *charges), bill.currency, bill.usage)
+def _lines(bill: Invoice, *charges: Column) -> Sheet:
+    counts = count_columns("hits", "rejected", "prompt_tokens", "completion_tokens", "unmetered")
+    columns = (*text_columns((*bill.by, "model")), *counts, *charges)
+    return sheet("Usage by model", bill.lines, columns, bill.currency, bill.usage)
 
 
-def _shown(exact: Decimal, amount: Decimal) -> Decimal:
-    return amount if amount or not exact else exact
+def text_columns(names: Sequence[str]) -> tuple[Column, ...]:
+    """Return the columns by which rows are told apart."""
+    return tuple(Column(name, name.capitalize()) for name in names)
 
 
-def _names(by: tuple[str, ...]) -> tuple[Column, ...]:
-    return tuple(Column(name, _WORDS.get(name, name.capitalize())) for name in by)
+def count_columns(*names: str) -> tuple[Column, ...]:
+    """Return columns of counts of a summary."""
+    return tuple(Column(name, _COUNTS[name], "count") for name in names)
 
 
 def sheet(
@@ -140,8 +141,12 @@ def markdown(bill: Invoice) -> str:
 
 def html(bill: Invoice) -> str:
     """Return the whole invoice as a fragment of HTML."""
-    told = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in bill.rules)
-    return f"<section>{_heading(bill)}{_tables(bill)}<dl>{told}</dl></section>"
+    return f"<section>{_heading(bill)}{_tables(bill)}<dl>{html_rules(bill)}</dl></section>"
+
+
+def html_rules(bill: Invoice) -> str:
+    """Return its rules as the items of a list of HTML."""
+    return "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in bill.rules)
 
 
 def preview(bill: Invoice) -> str:

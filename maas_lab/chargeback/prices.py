@@ -142,11 +142,7 @@ class PriceList:
         Raises:
             UsageError: there is a file already, or it cannot be written there.
         """
-        with io.StringIO(newline="") as text:
-            writer = csv.writer(text, lineterminator="\n")
-            writer.writerow(COLUMNS)
-            writer.writerows(_cells(row) for row in self.rows)
-            return outfile.write(path, text.getvalue().encode(), replace=False)
+        return outfile.write(path, _csv([COLUMNS, *map(_cells, self.rows)]).encode(), replace=False)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -161,19 +157,8 @@ class PriceList:
         what = f"{self.name} has no price of {item} ({unit}) on {day}"
         near = like(item, sorted({row.item for row in self.rows} - {item}))
         why = f"its first price is valid from {min(row.valid_from for row in known)}" if known else near
-        wanted = [
-            item,
-            unit,
-            "PRICE",
-            self.currency,
-            day.isoformat(),
-            "SOURCE",
-            datetime.now(UTC).date().isoformat(),
-            "",
-        ]
-        with io.StringIO(newline="") as text:
-            csv.writer(text, lineterminator="").writerow(wanted)
-            line = text.getvalue()
+        read_on = datetime.now(UTC).date().isoformat()
+        line = _csv([[item, unit, "PRICE", self.currency, day.isoformat(), "SOURCE", read_on, ""]]).removesuffix("\n")
         return MissingPrice(what, why, f"add this line to the list, with your price and its source:\n{line}")
 
 
@@ -183,6 +168,12 @@ def sheet(caption: str, rows: Sequence[Price]) -> Sheet:
     columns = [Column(name, label, "exact" if name == "price" else "text") for name, label in labels.items()]
     columns.append(Column("note", "Note"))
     return Sheet(caption, tuple(columns), tuple(tuple(getattr(row, one.name) for one in columns) for row in rows))
+
+
+def _csv(lines: Iterable[Sequence[str]]) -> str:
+    with io.StringIO(newline="") as text:
+        csv.writer(text, lineterminator="\n").writerows(lines)
+        return text.getvalue()
 
 
 def _cells(row: Price) -> list[str]:

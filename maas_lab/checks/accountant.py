@@ -33,7 +33,8 @@ def hits(lab: Lab, window: Window, application: str, hits: int) -> None:
         ),
     )
     exercise.filled(hits=hits)
-    answer, found = exercise.as_count("hits", hits), _of(exercise, lab, window, application)
+    answer, counts = exercise.as_count("hits", hits), _counts(exercise, lab, window, application)
+    found = counts.loc[application]
     if answer == found["hits"]:
         exercise.right(f"{application} was answered that often; its rejected calls are another series")
         return
@@ -41,7 +42,7 @@ def hits(lab: Lab, window: Window, application: str, hits: int) -> None:
         exercise.wrong("`hits` holds the rejected calls as well", "a call that was refused is no hit")
     if answer == found["rejected"]:
         exercise.wrong("`hits` is the number of rejected calls")
-    _somebody_elses(exercise, lab, window, "hits", answer)
+    _somebody_elses(exercise, "hits", answer, counts["hits"])
 
 
 def tokens(lab: Lab, window: Window, application: str, tokens: int) -> None:
@@ -55,14 +56,15 @@ def tokens(lab: Lab, window: Window, application: str, tokens: int) -> None:
         ),
     )
     exercise.filled(tokens=tokens)
-    answer, found = exercise.as_count("tokens", tokens), _of(exercise, lab, window, application)
+    answer, counts = exercise.as_count("tokens", tokens), _counts(exercise, lab, window, application)
+    found = counts.loc[application]
     if answer == found["total_tokens"]:
         exercise.right(f"so many tokens of {application} are in the gateway's rows")
         return
     for column, what in {"prompt_tokens": "prompts", "completion_tokens": "answers"}.items():
         if answer == found[column]:
             exercise.wrong(f"`tokens` holds only those of {what}", "both are billed")
-    _somebody_elses(exercise, lab, window, "total_tokens", answer, "tokens")
+    _somebody_elses(exercise, "tokens", answer, counts["total_tokens"])
 
 
 def runaway(lab: Lab, window: Window, applications: Sequence[str], runaway: str, growth: float) -> None:
@@ -180,20 +182,16 @@ def _gateway_says(lab: Lab, window: Window, keys: Sequence[str]) -> dict[str, in
     return {part: int(rows[f"{part}_tokens"].sum()) for part in PARTS}
 
 
-def _of(exercise: Exercise, lab: Lab, window: Window, application: str) -> pd.Series:
-    """Return what the gateway's rows say about an application, now."""
+def _counts(exercise: Exercise, lab: Lab, window: Window, application: str) -> pd.DataFrame:
+    """Return what the gateway's rows say about each application, now; refuse if this one has not called."""
     found = lab.usage.summary(window, by="application").set_index("application")
     if application not in found.index:
         exercise.wrong(f"the gateway has booked nothing for {application}", "run the cells that make its calls")
-    return found.loc[application]
+    return found
 
 
-def _somebody_elses(
-    exercise: Exercise, lab: Lab, window: Window, column: str, answer: float, name: str | None = None
-) -> None:
+def _somebody_elses(exercise: Exercise, name: str, answer: float, everybody: pd.Series) -> None:
     """Tell a wrong count: that of another application, of everybody, or of nobody."""
-    name = name or column
-    everybody = lab.usage.summary(window, by="application").set_index("application")[column]
     if answer == everybody.sum():
         exercise.wrong(f"`{name}` is everybody's", "one application was asked for")
     if whose := [str(one) for one, count in everybody.items() if count == answer]:

@@ -48,10 +48,10 @@ def invoiced(lab: Lab, window: Window, applications: Sequence[str], fixed: Decim
     rows = rows[rows["application"].isin([*applications, usage.UNLABELLED])]
     spent = sum(map(usage.money, rows["cost"]), Decimal(0))
     _right_total(exercise, bill, spent, usage.money(fixed))
-    if "team" not in bill.totals or set(bill.totals["team"]) != set(rows["team"]):
-        exercise.wrong("the teams of this invoice are not those of the rows", "keep them apart in the summary: by=...")
-    if set(bill.totals["application"]) != set(rows["application"]):
-        exercise.wrong("the applications of this invoice are not those of the rows")
+    for name in ("team", "application"):
+        if name not in bill.totals or set(bill.totals[name]) != set(rows[name]):
+            why = "keep them apart in summary and invoice: by=..."
+            exercise.wrong(f"the {name}s of this invoice are not those of the rows", why)
     _right_shares(exercise, bill, rows, fixed)
     exercise.right("usage and platform are all charged, to the cent, and each team pays for the tokens that it used")
 
@@ -113,10 +113,10 @@ def _right_total(exercise: Exercise, bill: Invoice, spent: Decimal, fixed: Decim
 
 def _right_shares(exercise: Exercise, bill: Invoice, rows: pd.DataFrame, fixed: Decimal) -> None:
     """Refuse a bill that shares the platform's cost by something else than tokens."""
-    by = ("hour", "team")
+    by_hour = usage.summary(rows, by=("hour", "team"))
     charged = bill.totals.groupby("team")["platform"].sum()
     by_key = {
-        key: chargeback.allocate(fixed, usage.summary(rows, by=by), key=key, by="team").set_index("team")["amount"]
+        key: chargeback.allocate(fixed, by_hour, key=key, by="team").set_index("team")["amount"]
         for key in ("tokens", "hits", "peak")
     }
     fits = [key for key, owed in by_key.items() if all(abs(charged[one] - owed[one]) <= SLACK for one in owed.index)]

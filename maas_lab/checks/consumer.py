@@ -81,9 +81,8 @@ def stream(lab: Lab, arrivals: list[float], row: SpendRow, first_token_s: float,
         ),
     )
     exercise.filled(first_token_s=first_token_s, tokens_per_s=tokens_per_s)
-    for name, answer in {"first_token_s": first_token_s, "tokens_per_s": tokens_per_s}.items():
-        if not isinstance(answer, int | float):
-            exercise.wrong(f"`{name}` is a {type(answer).__name__}, not a number")
+    first_token_s = exercise.as_number("first_token_s", first_token_s)
+    tokens_per_s = exercise.as_number("tokens_per_s", tokens_per_s)
     if abs(first_token_s - arrivals[0]) > 1e-6:
         exercise.wrong("`first_token_s` is not the moment at which the first text arrived")
     stored = lab.gateway.spend_row(row.request_id, timeout=1)
