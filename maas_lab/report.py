@@ -6,7 +6,6 @@ import base64
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import fields, is_dataclass
-from decimal import Decimal
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -46,7 +45,7 @@ def write(
     invoice: Invoice,
     reconciliation: Reconciliation | None = None,
     figures: Iterable[Any] = (),
-    caps: Any = None,
+    caps: Iterable[Any] | None = None,
     notes: Sequence[str] = (),
 ) -> Path:
     """Write a report that stands alone: no script, nothing loaded from elsewhere, printable on A4.
@@ -174,18 +173,18 @@ def _booked(summary: pd.DataFrame, invoice: Invoice) -> list[Sheet]:
     if not kept:
         hint = 'usage.summary(rows, by=("application", "model")) makes one'
         raise UsageError("the summary does not tell rows by anything", "", hint)
-    frame = added(summary_of(summary, kept), kept, ["cost"])
+    frame = summary_of(summary, kept)
     if invoice.booked and set(kept) == {*invoice.by, "model"}:
         return []
     columns = (*papers.text_columns(kept), *papers.count_columns(*COUNTS), Column("cost", "Booked cost", "money"))
-    return [papers.sheet("Usage as the gateway booked it", frame, columns, "USD")]
+    return [papers.sheet("Usage as the gateway booked it", added(frame, kept, ["cost"]), columns, "USD")]
 
 
-def _caps(caps: Any) -> Sheet:
-    frame = caps if isinstance(caps, pd.DataFrame) else pd.DataFrame([_shown(cap) for cap in caps])
-    rows = tuple(tuple(_cap(value) for value in row) for row in frame.itertuples(index=False))
-    columns = tuple(Column(str(name), str(name).replace("_", " ").capitalize()) for name in frame.columns)
-    return Sheet("What keys, users and applications may spend", columns or (Column("cap", "Cap"),), rows)
+def _caps(caps: Iterable[Any]) -> Sheet:
+    told = [_shown(cap) for cap in caps]
+    columns = papers.text_columns(told[0] if told else ())
+    rows = tuple(tuple(map(_cap, one.values())) for one in told)
+    return Sheet("What keys, users and applications may spend", columns, rows)
 
 
 def _shown(cap: Any) -> dict[str, Any]:
@@ -195,9 +194,9 @@ def _shown(cap: Any) -> dict[str, Any]:
 
 
 def _cap(value: Any) -> str:
-    if value is None or value != value:  # NaN is the one value that differs from itself
+    if value is None:
         return "none"
-    return tables.money_text(amount(value, "a cap")) if isinstance(value, float | Decimal) else tables.clean(value)
+    return tables.clean(value) if isinstance(value, str) else tables.money_text(amount(value, "a cap"))
 
 
 def _table(sheet: Sheet) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from decimal import Decimal
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -103,7 +103,7 @@ def _lines(bill: Invoice, *charges: Column) -> Sheet:
     return sheet("Usage by model", bill.lines, columns, bill.currency, bill.usage)
 
 
-def text_columns(names: Sequence[str]) -> tuple[Column, ...]:
+def text_columns(names: Iterable[str]) -> tuple[Column, ...]:
     """Return the columns by which rows are told apart."""
     return tuple(Column(name, name.capitalize()) for name in names)
 
