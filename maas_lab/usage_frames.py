@@ -29,7 +29,7 @@ COLUMNS: dict[str, str] = {
     "streamed": "boolean",
 }
 # Amounts of 15 digits between 1e-308 and 1e308: with so many digits no addition is rounded.
-_EXACT = Context(prec=700)
+EXACT = Context(prec=700)
 
 
 def rows_frame(columns: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
@@ -85,7 +85,7 @@ def summary(rows: pd.DataFrame, by: str | Sequence[str] = ("application", "model
     parts |= {name: rows[name].fillna(0).astype("int64") for name in COUNTS}
     parts["unmetered"] = (answered & (rows["total_tokens"].fillna(0) == 0)).astype(bool).astype("int64")
     parts["cost"] = _exact(rows["cost"])
-    with localcontext(_EXACT):
+    with localcontext(EXACT):
         return _added(pd.DataFrame(parts), names)
 
 
@@ -103,7 +103,7 @@ def regroup(sums: pd.DataFrame, by: str | Sequence[str]) -> pd.DataFrame:
     if missing := [name for name in (*names, *SUMS) if name not in sums.columns]:
         why, hint = f"it has no column {missing[0]!r}", f"name it when you add up: by={[*names]!r}"
         raise UsageError("this summary cannot be added up so", why, hint)
-    with localcontext(_EXACT):
+    with localcontext(EXACT):
         return _added(sums, names)
 
 

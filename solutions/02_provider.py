@@ -11,7 +11,7 @@
 # proves little, and how a change reaches users without a lost call.
 #
 # **You need**: a running lab (`./lab up`), 2 GB of free memory for a second platform beside it, and about 40 minutes.
-# That is an estimate for reading and solving; the cells themselves run for about 45 seconds (measured 2026-11-24 on
+# That is an estimate for reading and solving; the cells themselves run for about 40 seconds (measured 2026-11-28 on
 # two shared cores).
 
 # %% tags=["parameters"]

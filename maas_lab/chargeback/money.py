@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation, localcontext
+from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation, localcontext
 from typing import Any
 
 from maas_lab.errors import AccountingError, UsageError
-from maas_lab.usage_frames import money
+from maas_lab.usage_frames import EXACT, money
 
 CENT = Decimal("0.01")
 LARGEST = Decimal("1e12")  # dollars; whoever owes more has a wrong number
-
-# Enough digits for sums of any doubles up to LARGEST: nothing is rounded unless somebody asks for cents.
-_EXACT = Context(prec=700)
 
 
 def amount(value: Any, what: str) -> Decimal:
@@ -43,29 +40,29 @@ def _wrong(what: str, value: Any, why: str) -> AccountingError:
 
 def exact_sum(amounts: Iterable[Decimal]) -> Decimal:
     """Add up amounts without rounding; zero for none."""
-    with localcontext(_EXACT):
+    with localcontext(EXACT):
         return sum(amounts, Decimal(0))
 
 
 def less(number: Decimal, other: Decimal) -> Decimal:
     """Subtract without rounding; Python's own minus keeps 28 digits."""
-    return _EXACT.subtract(number, other)
+    return EXACT.subtract(number, other)
 
 
 def product(count: int, price: Decimal) -> Decimal:
     """Multiply without rounding."""
-    return _EXACT.multiply(Decimal(int(count)), price)
+    return EXACT.multiply(Decimal(int(count)), price)
 
 
 def cents(number: Decimal) -> Decimal:
     """Round to whole cents, half to even, as banks do, so that many roundings do not add up to one side."""
-    with localcontext(_EXACT):
+    with localcontext(EXACT):
         return number.quantize(CENT, rounding=ROUND_HALF_EVEN)
 
 
 def plain(number: Decimal) -> str:
     """Write all digits, without an exponent and without zeros at the end."""
-    with localcontext(_EXACT):
+    with localcontext(EXACT):
         text = f"{number.normalize():f}"
     return "0" if text == "-0" else text
 
