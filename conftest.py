@@ -59,7 +59,11 @@ class LabUnderTest:
     @property
     def interrupted(self) -> list[str]:
         """The parts of the runtime environment that were missing when its installation had been killed."""
-        return json.loads((self.own_runtime / "interrupted.json").read_text(encoding="utf-8"))
+        return json.loads(self._interruption.read_text(encoding="utf-8"))
+
+    @property
+    def _interruption(self) -> Path:
+        return self.own_runtime / "interrupted.json"
 
     @property
     def runtime(self) -> runtime_module.Runtime:
@@ -68,7 +72,7 @@ class LabUnderTest:
             self.own_runtime.mkdir(exist_ok=True)
             with (self.own_runtime / "interrupted.lock").open("w") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
-                if installed.missing():
+                if not self._interruption.exists():  # once a run, by the first process that comes
                     self._interrupt_an_installation(installed)
         return runtime_module.install(installed.folder, lambda text, done, total: None)
 
@@ -99,7 +103,7 @@ class LabUnderTest:
         finally:
             process.send_signal(signal.SIGKILL)
             process.wait()
-        (self.own_runtime / "interrupted.json").write_text(json.dumps(installed.missing()), encoding="utf-8")
+        self._interruption.write_text(json.dumps(installed.missing()), encoding="utf-8")
 
 
 LAB = pytest.StashKey[LabUnderTest]()

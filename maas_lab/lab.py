@@ -20,11 +20,11 @@ from maas_lab.platform import Platform
 from maas_lab.portal import Portal
 from maas_lab.reality import Part
 from maas_lab.tables import Finding, Table
+from maas_lab.usage_gateway import GatewayUsage
 
 if TYPE_CHECKING:
     from maas_lab.scraping import EngineMetrics
     from maas_lab.usage_database import DatabaseUsage
-    from maas_lab.usage_gateway import GatewayUsage
 
 MANIFESTS = Path(__file__).parents[1] / "manifests"
 
@@ -147,8 +147,6 @@ class Lab:
     @property
     def usage(self) -> GatewayUsage:
         """Who has used what, as the gateway's spend rows tell it: `lab.usage.rows(usage.last(24))`."""
-        from maas_lab.usage_gateway import GatewayUsage  # pandas only for those who count
-
         return GatewayUsage(self.gateway)
 
     def usage_database(self, host: str | None = None, port: int | None = None) -> DatabaseUsage:
@@ -165,7 +163,7 @@ class Lab:
             NotAllowed: the user may not read the Secret; `usage` asks the gateway instead.
             NotFound: this platform does not say where its database is, or it is not ready.
         """
-        from maas_lab.usage_database import DatabaseUsage
+        from maas_lab.usage_database import DatabaseUsage  # PostgreSQL's client only for those who want it
 
         return DatabaseUsage(self._platform.database_url(host, port).reveal())
 

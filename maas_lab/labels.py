@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -59,27 +59,16 @@ class Labels:
         Raises:
             GatewayError: it refused, failed, or did not answer.
         """
-        found = [*_keys(rest, status="deleted"), *_keys(rest)]
-        users = rest.every_row("/user/list", {}, rows="users", total="total", size="page_size", identity="user_id")
         teams = rest.call("GET", "/team/list")
         return cls(
-            keys={row["token"]: KeyLabel.read(row) for row in found},
-            users=_names((one["user_id"], one.get("user_alias") or one.get("user_email")) for one in users),
-            teams=_names((one["team_id"], one.get("team_alias")) for one in teams),
+            keys={one: KeyLabel.read(row) for one, row in ledger.known_keys(rest).items()},
+            users={user.id: user.name for user in ledger.users(rest)},
+            teams={one["team_id"]: one["team_alias"] for one in teams if one.get("team_alias")},
         )
 
     def key(self, key_hash: str) -> KeyLabel:
         """Return what is known of a key; nothing, where the gateway never had it."""
         return self.keys.get(key_hash, NOBODY)
-
-
-def _keys(rest: Rest, **filters: str) -> list[dict[str, Any]]:
-    """Return the rows of keys, the oldest first, so that the latest of a hash counts."""
-    return sorted(ledger.key_rows(rest, **filters), key=lambda row: row.get("created_at") or "")
-
-
-def _names(pairs: Iterable[tuple[str, str | None]]) -> dict[str, str]:
-    return {key: name for key, name in pairs if name}
 
 
 def _text(value: object) -> str | None:

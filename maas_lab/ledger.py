@@ -8,9 +8,9 @@ from math import ceil, floor
 from typing import Any
 
 from maas_lab.bookings import Reader, Span
-from maas_lab.errors import UsageError
 from maas_lab.rest import Rest
-from maas_lab.rows import KeyInfo, SpendRow, UserInfo
+from maas_lab.rows import KeyInfo, SpendRow, UserInfo, moment
+from maas_lab.windows import utc
 
 _EVER = datetime.min.replace(tzinfo=UTC)
 
@@ -28,6 +28,16 @@ def keys(rest: Rest, **filters: str) -> list[KeyInfo]:
     """Return every key of the gateway, the newest first; `status="deleted"` lists those that are gone."""
     found = [KeyInfo.read(row, row["token"]) for row in key_rows(rest, **filters)]
     return sorted(found, key=lambda key: (key.created_at or _EVER, key.hash), reverse=True)
+
+
+def known_keys(rest: Rest) -> dict[str, dict[str, Any]]:
+    """Return the gateway's own row of every key by its hash; of deleted ones too: what they spent is still to be paid.
+
+    Where a hash was deleted more than once, its latest row counts; a living key counts before all of them.
+    """
+    living = key_rows(rest)  # first, so that one that is deleted meanwhile is in both listings, not in none
+    gone = sorted(key_rows(rest, status="deleted"), key=lambda row: moment(row.get("created_at")) or _EVER)
+    return {row["token"]: row for row in [*gone, *living]}
 
 
 def users(rest: Rest) -> list[UserInfo]:
@@ -49,9 +59,10 @@ def calls(rest: Rest, since: datetime, until: datetime, only: Mapping[str, str])
     Raises:
         UsageError: a time has no time zone.
     """
-    span = Span(floor(_timestamp(since)), ceil(_timestamp(until + timedelta(microseconds=1))))
+    since, until = utc(since), utc(until)
+    span = Span(floor(since.timestamp()), ceil((until + timedelta(microseconds=1)).timestamp()))
     found = [row for _, rows in Reader(rest, only).pieces(span) for row in rows]
-    owners = _owners(rest) if found else {}
+    owners = {one: KeyInfo.read(row, one) for one, row in known_keys(rest).items()} if found else {}
     rows = [SpendRow.read(row, owners) for row in found]
     return sorted((row for row in rows if since <= row.time <= until), key=lambda row: (row.time, row.request_id))
 
@@ -59,14 +70,3 @@ def calls(rest: Rest, since: datetime, until: datetime, only: Mapping[str, str])
 def tomorrow() -> datetime:
     """Return a moment that no booked call is after, whatever the difference of the two clocks."""
     return datetime.now(UTC) + timedelta(days=1)
-
-
-def _owners(rest: Rest) -> dict[str, KeyInfo]:
-    # Deleted keys too: what they spent is still to be paid. The latest of a hash counts.
-    return {key.hash: key for key in [*reversed(keys(rest, status="deleted")), *keys(rest)]}
-
-
-def _timestamp(when: datetime) -> float:
-    if when.utcoffset() is None:
-        raise UsageError("this time has no time zone", hint="datetime.now(UTC) is a time in UTC")
-    return when.timestamp()

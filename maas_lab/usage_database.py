@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from io import BufferedReader, RawIOBase
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -70,7 +71,7 @@ class DatabaseUsage:
         """
         statement = f"copy ({usage_sql.ROWS}) to stdout (format csv)"
         with self._cursor() as cursor, cursor.copy(statement, _span(window)) as copy:
-            return _frame(_Stream(copy))
+            return _frame(copy)
 
     def summary(self, window: Window, by: str | Sequence[str] = ("application", "model")) -> pd.DataFrame:
         """Return the calls of a window, added up by the database; `maas_lab.usage` says which columns.
@@ -123,36 +124,30 @@ class DatabaseUsage:
         )
 
 
-class _Stream:
-    """What a COPY sends, as a file that pandas reads; no more than a piece of it is in memory."""
+class _Stream(RawIOBase):
+    """What a COPY sends, as a file; no more than a piece of it is in memory."""
 
-    def __init__(self, copy: psycopg.Copy) -> None:
-        self._copy, self._left = iter(copy), b""
+    def __init__(self, copy: Iterable[bytes]) -> None:
+        self._copy, self._left = iter(copy), memoryview(b"")
 
-    def __iter__(self) -> Iterator[bytes]:
-        return self
+    def readable(self) -> bool:
+        """Return that it can be read."""
+        return True
 
-    def __next__(self) -> bytes:
-        return bytes(next(self._copy))
-
-    def read(self, size: int = -1) -> bytes:
-        """Return so many bytes at most; fewer at the end only."""
-        while size < 0 or len(self._left) < size:
-            piece = next(self._copy, None)
-            if piece is None:
-                break
-            self._left += bytes(piece)
-        end = len(self._left) if size < 0 else size
-        told, self._left = self._left[:end], self._left[end:]
-        return told
+    def readinto(self, buffer: memoryview) -> int:
+        """Fill a buffer with what comes next, and return how many bytes that are; 0 at the end."""
+        left = self._left or memoryview(next(self._copy, b""))
+        size = min(len(left), len(buffer))
+        buffer[:size], self._left = left[:size], left[size:]
+        return size
 
 
-def _frame(stream: _Stream) -> pd.DataFrame:
+def _frame(copy: Iterable[bytes]) -> pd.DataFrame:
     """Return the rows of a COPY; equal texts become one object."""
     kinds = {name: _NUMBERS.get(name, kind) for name, kind in COLUMNS.items()}
     missing = {name: [""] for name, kind in kinds.items() if kind in ("Int64", "boolean")}
     how: dict[str, Any] = {"dtype": kinds, "na_values": missing, "keep_default_na": False}
-    found = pd.read_csv(stream, names=list(usage_sql.NAMES), **how)
+    found = pd.read_csv(BufferedReader(_Stream(copy)), names=list(usage_sql.NAMES), **how)
     found["time"] = pd.to_datetime(found["time"], unit="us", utc=True).astype(TIME)
     return rows_frame(found)
 

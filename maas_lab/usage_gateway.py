@@ -13,7 +13,18 @@ import pandas as pd
 
 from maas_lab.bookings import LEAF, Booking, Reader, Span
 from maas_lab.labels import Labels
-from maas_lab.usage_frames import COLUMNS, NO_KEY, NO_MODEL, NO_TEAM, NO_USER, UNLABELLED, rows_frame, summary
+from maas_lab.ledger import tomorrow
+from maas_lab.usage_frames import (
+    COLUMNS,
+    NO_KEY,
+    NO_MODEL,
+    NO_TEAM,
+    NO_USER,
+    UNLABELLED,
+    empty_rows,
+    rows_frame,
+    summary,
+)
 from maas_lab.usage_keep import KeptRows, Nothing
 from maas_lab.windows import Window
 
@@ -67,7 +78,7 @@ class GatewayUsage:
                 found |= {row.request_id: row for row in rows}
                 step(len(rows))
         inside = [row for row in found.values() if _is_in(row, window)]
-        return frame(inside, Labels.read(self.gateway.rest)) if inside else rows_frame(dict.fromkeys(COLUMNS, ()))
+        return frame(inside, Labels.read(self.gateway.rest)) if inside else empty_rows()
 
     def summary(self, window: Window, by: str | Sequence[str] = ("application", "model")) -> pd.DataFrame:
         """Return the calls of a window added up; `maas_lab.usage` says which columns.
@@ -140,8 +151,8 @@ def _row(one: Booking, labels: Labels) -> dict[str, Any]:
 
 
 def _span(window: Window) -> Span:
-    # The gateway takes whole seconds. What a clock that is ahead has booked is not after tomorrow.
-    until = datetime.now(UTC) + timedelta(days=1) if window.running else window.until
+    # The gateway takes whole seconds.
+    until = tomorrow() if window.running else window.until
     return Span(floor(window.since.timestamp()), ceil(max(until, window.until).timestamp()))
 
 
