@@ -192,7 +192,7 @@ def _whole(client: openai.OpenAI, asked: dict[str, Any]) -> dict[str, Any]:
         raise refusal(200, answer, {"content-type": "text/html"})
     choice = answer.choices[0]
     told = {"id": answer.id, "text": choice.message.content or "", "finish_reason": choice.finish_reason}
-    return told | _usage(answer.usage)
+    return told | tokens_of(answer.usage)
 
 
 def _streamed(client: openai.OpenAI, asked: dict[str, Any]) -> dict[str, Any]:
@@ -208,10 +208,15 @@ def _streamed(client: openai.OpenAI, asked: dict[str, Any]) -> dict[str, Any]:
                     told["first"] = told["first"] or time.perf_counter()
                     told["text"] += choice.delta.content
                 told["finish_reason"] = choice.finish_reason or told["finish_reason"]
-    return told | _usage(usage)
+    return told | tokens_of(usage)
 
 
-def _usage(usage: Any) -> dict[str, int]:
+def tokens_of(usage: Any) -> dict[str, int]:
+    """Return the tokens that an answer tells.
+
+    Raises:
+        GatewayError: it tells none.
+    """
     if usage is None:
         raise GatewayError(
             "the answer has no usage",

@@ -12,7 +12,7 @@ from typing import Any
 import openai
 import pandas as pd
 
-from maas_lab.client import classify
+from maas_lab.client import classify, tokens_of
 from maas_lab.errors import GatewayError, UsageError
 from maas_lab.refusals import outcome
 
@@ -163,8 +163,8 @@ def _call(client: openai.OpenAI, asked: dict[str, Any]) -> dict[str, Any]:
         hint = "look at gateway.spend_rows(since) some seconds later: Overshoot.of(rows, cap=...)"
         raise GatewayError("the gateway does not tell what this call costs", f"no header {_COST}", hint)
     told = answer.parse()
-    cost = float(answer.headers[_COST])
-    return {"outcome": "answered", "total_tokens": told.usage.total_tokens, "cost": cost, "request_id": told.id}
+    tokens, cost = tokens_of(told.usage)["total_tokens"], float(answer.headers[_COST])
+    return {"outcome": "answered", "total_tokens": tokens, "cost": cost, "request_id": told.id}
 
 
 def _in_order(frame: pd.DataFrame) -> pd.DataFrame:

@@ -140,7 +140,7 @@ class Admin:
         Args:
             name: of the application.
             max_budget: dollars, of all keys together, from the first call on; spent ones of the last 90 days count even
-                when their key is deleted.
+                when their key is deleted, if it is among the 200 that cost most.
             soft_budget: dollars, from which on `caps.state` warns; None leaves that as it is.
             rpm_limit: requests per minute, divided among the keys; None leaves that as it is.
             tpm_limit: tokens per minute, likewise.

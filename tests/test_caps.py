@@ -1,6 +1,7 @@
 """The arithmetic of caps, and what is read off the gateway's lists."""
 
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import httpx
 import pandas as pd
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from maas_lab import caps
 from maas_lab.cap_shares import CENT, Cap, shares, state_of, whole_shares
-from maas_lab.errors import UsageError
+from maas_lab.errors import GatewayError, UsageError
 from maas_lab.gateway import Gateway
 from maas_lab.overshoot import Overshoot, overshoot
 from maas_lab.rows import KeyInfo, SpendRow
@@ -259,3 +260,13 @@ def test_what_is_beyond_is_the_spend_less_the_cap(costs, cap):
 def test_nobody_calling_measures_nothing(wrong):
     with pytest.raises(UsageError, match="from 1 on"):
         overshoot(None, model="m", cap=1, **wrong)
+
+
+def test_an_answer_without_usage_is_told_as_such():
+    answer = SimpleNamespace(
+        headers={"x-litellm-response-cost": "0.1"}, parse=lambda: SimpleNamespace(id="1", usage=None)
+    )
+    create = SimpleNamespace(create=lambda **asked: answer)
+    client = SimpleNamespace(chat=SimpleNamespace(completions=SimpleNamespace(with_raw_response=create)))
+    with pytest.raises(GatewayError, match="no usage"):
+        overshoot([client], model="tiny", callers=1, calls=1, cap=1)
