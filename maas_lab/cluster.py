@@ -8,11 +8,10 @@ from pathlib import Path
 from maas_lab import access, description, diagnosis, rights, waiting
 from maas_lab.api import Api
 from maas_lab.connection import Connection
-from maas_lab.errors import NotFound
 from maas_lab.keys import ApiKey
 from maas_lab.kinds import Ref, kind, ref
-from maas_lab.objects import KubeObject, pod_rows
-from maas_lab.tables import Change, EventRow, Permission, PodRow, Table, Text
+from maas_lab.objects import KubeObject, pod_rows, usage_rows
+from maas_lab.tables import Change, EventRow, Permission, PodRow, PodUsage, Table, Text
 from maas_lab.targets import Target, Targets, each
 
 
@@ -200,6 +199,17 @@ class Cluster:
         """Return one row per pod of a namespace, by name."""
         return pod_rows(self.list("Pod", namespace))
 
+    def top(self, namespace: str | None = None, selector: str | None = None) -> Table[PodUsage]:
+        """Return the memory and CPU that the running pods of a namespace use now, by name, as `kubectl top pods` does.
+
+        A cluster measures four times a minute: a new pod has no row before.
+
+        Args:
+            namespace: where.
+            selector: of labels, e.g. `app=litellm`.
+        """
+        return usage_rows(self.list("PodMetrics", namespace, selector=selector))
+
     def logs(
         self,
         pod: str,
@@ -219,9 +229,7 @@ class Cluster:
             container: its name; needed where a pod has several.
         """
         owner = ref(pod if "/" in pod else f"pod/{pod}", namespace)
-        place = self._api.placed(owner)
-        if place.kind.name != "Pod":
-            place = self._first_pod(place)
+        place = diagnosis.first_pod(self._api, self._api.placed(owner))
         return diagnosis.log(self._api, place, previous=previous, tail=tail, container=container)
 
     def events(self, namespace: str | None = None, of: Target | None = None) -> Table[EventRow]:
@@ -286,12 +294,6 @@ class Cluster:
     def own_namespace(self, prefix: str) -> str:
         """Return a name for a namespace that no other user of this cluster makes: a prefix and the user's name."""
         return access.own_namespace(prefix, self.whoami())
-
-    def _first_pod(self, owner: Ref) -> Ref:
-        pods = diagnosis.pods_of(self._api, self._api.get(owner))
-        if not pods:
-            raise NotFound(f"{owner} has no pod", hint=f"cluster.events(of={f'{owner.kind.name}/{owner.name}'!r})")
-        return Ref(kind("Pod"), pods[0].name, owner.namespace)
 
     def _places(self, objects: Targets, namespace: str | None) -> list[Ref]:
         return [self._api.placed(ref(one, namespace)) for one in each(objects, namespace)]

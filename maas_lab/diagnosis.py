@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from maas_lab.api import Api
-from maas_lab.errors import ClusterError
+from maas_lab.errors import ClusterError, NotFound
 from maas_lab.kinds import Ref, kind
 from maas_lab.objects import KubeObject, event_rows, pod_reason, pod_row
 from maas_lab.readiness import complaints, pod_labels, state
@@ -27,6 +27,20 @@ def pods_of(api: Api, body: KubeObject) -> list[KubeObject]:
         return [body]
     labels = pod_labels(body)
     return api.items(Ref(_POD, "", body["metadata"].get("namespace", "")), labels) if labels else []
+
+
+def first_pod(api: Api, owner: Ref) -> Ref:
+    """Return where the first pod of a workload is, by name; a pod is its own.
+
+    Raises:
+        NotFound: it has none.
+    """
+    if owner.kind == _POD:
+        return owner
+    pods = pods_of(api, api.get(owner))
+    if not pods:
+        raise NotFound(f"{owner} has no pod", hint=f"cluster.events(of={f'{owner.kind.name}/{owner.name}'!r})")
+    return Ref(_POD, pods[0].name, owner.namespace)
 
 
 def events(api: Api, namespace: str, of: Ref | None = None) -> Table[EventRow]:

@@ -21,6 +21,7 @@ _KNOWN = (
     ("Node", "v1", "no"),
     ("PersistentVolumeClaim", "v1", "pvc"),
     ("Pod", "v1", "po"),
+    ("PodMetrics", "metrics.k8s.io/v1beta1", ""),
     ("ReplicaSet", "apps/v1", "rs"),
     ("Route", "route.openshift.io/v1", ""),
     ("Secret", "v1", ""),

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from maas_lab.tables import EventRow, PodRow, Table
+from kubernetes.utils.quantity import parse_quantity
+
+from maas_lab.tables import Bytes, EventRow, PodRow, PodUsage, Table
 
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
@@ -92,6 +94,17 @@ def pod_reason(pod: Mapping[str, Any]) -> tuple[str, str]:
         if found and found.get("status") == "False" and status.get("phase") != "Succeeded":
             return found.get("reason") or f"Not{type_}", found.get("message") or ""
     return "", ""
+
+
+def usage_rows(metrics: Iterable[Mapping[str, Any]]) -> Table[PodUsage]:
+    """Return one row per PodMetrics, by name; its containers are added up."""
+    return Table(PodUsage, sorted(map(_usage_row, metrics), key=lambda row: row.name))
+
+
+def _usage_row(metrics: Mapping[str, Any]) -> PodUsage:
+    used = [one["usage"] for one in metrics["containers"]]
+    memory, cores = (sum(parse_quantity(one.get(name, 0)) for one in used) for name in ("memory", "cpu"))
+    return PodUsage(metrics["metadata"]["name"], Bytes(memory), round(float(cores), 3))
 
 
 def condition(body: Mapping[str, Any], type_: str) -> Mapping[str, Any] | None:

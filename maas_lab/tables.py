@@ -50,6 +50,15 @@ class Text(str):
         return str(self)
 
 
+class Bytes(int):
+    """A number of bytes that prints as people read it, e.g. `372 MB`."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return f"{self / 1e6:,.0f} MB"
+
+
 @dataclass(frozen=True)
 class Change:
     """What became of one object at an apply or a delete.
@@ -89,6 +98,21 @@ class PodRow:
     phase: str
     restarts: int
     reason: str
+
+
+@dataclass(frozen=True)
+class PodUsage:
+    """What a pod uses now.
+
+    Attributes:
+        name: of the pod.
+        memory: bytes.
+        cores: CPU cores that were busy, the mean of the last seconds.
+    """
+
+    name: str
+    memory: Bytes
+    cores: float
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,7 @@ SERVED = {
     "apps/v1": ["Deployment", "StatefulSet"],
     "route.openshift.io/v1": ["Route"],
     "serving.kserve.io/v1beta1": ["InferenceService"],
+    "metrics.k8s.io/v1beta1": [],
 }
 DEPLOYMENT = "/apis/apps/v1/namespaces/o1/deployments/web"
 WHO = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
@@ -663,6 +664,28 @@ def test_pods_in_one_line_each(plane, cluster):
         "web2-549996568-zskrj   1/1     Running     0",
     ]
     assert '<td style="text-align: left">Unschedulable</td>' in cluster.pods()._repr_html_()
+
+
+def test_what_pods_use(plane, cluster):
+    pods = {"name": "pods", "singularName": "pod", "namespaced": True, "kind": "PodMetrics", "verbs": ["get", "list"]}
+    told = {"kind": "APIResourceList", "groupVersion": "metrics.k8s.io/v1beta1", "resources": [pods]}
+    plane.on("GET", "/apis/metrics.k8s.io/v1beta1", told)
+    usage = [{"cpu": "1018700n", "memory": "57972Ki"}, {"cpu": "1250m", "memory": "1Gi"}]
+    containers = [{"name": f"c{number}", "usage": one} for number, one in enumerate(usage)]
+    items = [{"metadata": {"name": name}, "containers": containers[at:]} for at, name in enumerate(("web", "db"))]
+    plane.on("GET", "/apis/metrics.k8s.io/v1beta1/namespaces/o1/pods", {"kind": "PodMetricsList", "items": items})
+    rows = cluster.top(selector="app=web")
+    assert plane.asked[-1][2]["labelSelector"] == "app=web"
+    assert [(row.name, int(row.memory), row.cores) for row in rows] == [
+        ("db", 2**30, 1.25),
+        ("web", 2**30 + 57972 * 1024, 1.251),
+    ]
+    assert repr(rows).splitlines()[1] == "db     1,074 MB   1.25"
+
+
+def test_nothing_measures_pods(cluster):
+    with pytest.raises(NotFound, match="does not serve the kind PodMetrics"):
+        cluster.top()
 
 
 def test_a_table_escapes_and_an_empty_one_says_so(plane, cluster):

@@ -49,6 +49,12 @@ def row(kind, obj, include="Metadata"):
     return tables.one(BY_NAME[kind], obj, tables.Form(tables.TABLE, include=include))["rows"][0]
 
 
+def test_what_containers_use_is_added_up():
+    used = [{"usage": {"cpu": "4718700n", "memory": "57972Ki"}}, {"usage": {"cpu": "281300n", "memory": "44Ki"}}]
+    cells = row("PodMetrics", {"containers": used, "window": "15.2s"})["cells"]
+    assert cells == ["x", "5m", "58016Ki", "15.2s"]
+
+
 @pytest.mark.parametrize("kind", RECORDED)
 def test_an_object_of_which_nothing_is_known_has_cells(kind):
     assert len(row(kind, {"spec": {}})["cells"]) == len(columns.of_kind(BY_NAME[kind]))

@@ -41,6 +41,7 @@ from maas_lab.local.kube.rules import Rules
 from maas_lab.local.kube.status import ApiError
 from maas_lab.local.kube.store import Store
 from maas_lab.local.kubelet import Kubelet
+from maas_lab.local.kubelet.metrics import Window
 from maas_lab.local.network.ports import Ports
 
 CONFIG_MAP, NAMESPACES, SECRET = (of("v1", kind) for kind in ("ConfigMap", "Namespace", "Secret"))
@@ -271,6 +272,35 @@ def test_a_pod_runs_is_ready_by_its_probe_and_ends(live):
     live.until(lambda: live.get(POD, "web") is None, "the pod to go")
     assert processes.how_it_ended(process)
     assert list((live.home / "pods").iterdir()) == []
+
+
+def test_what_a_pod_uses_is_measured_with_its_children(live):
+    live.create(POD, "web", pod_spec(web(env=[{"name": "CHILD", "value": "1"}], readinessProbe=http_get())))
+    live.create(POD, "waits", pod_spec(web("nowhere:1")))
+    live.until_ready()
+    process = psutil.Process(pid(live.container("web")))
+    (child,) = live.until(process.children, "its child")
+    (told,) = live.do(live.kubelet.usage, live.pods())  # nothing of the pod that waits
+    (used,) = told["containers"]
+    assert (told["kind"], told["metadata"]["name"], used["name"]) == ("PodMetrics", "web", "web")
+    largest, together = process.memory_info().rss, process.memory_info().rss + child.memory_info().rss
+    assert largest < int(used["usage"]["memory"].removesuffix("Ki")) * 1024 < together  # shared pages count once
+    assert 0 < int(used["usage"]["cpu"].removesuffix("n")) < 4e9
+    again, later = (live.do(live.kubelet.usage, live.pods())[0] for _ in range(2))
+    assert again["window"] == later["window"]  # a mean over less than a second is not told
+    live.delete(POD, "web")
+    live.until(lambda: live.get(POD, "web") is None, "the pod to go")
+    assert live.do(live.kubelet.usage, live.pods()) == []
+
+
+def test_a_window_begins_where_the_one_before_ended():
+    first = Window.moved(None, created=100.0, cpu_s=1.0, now=110.0)
+    assert (first.length_s, first.cores) == (10.0, 0.1)
+    second = Window.moved(first, created=100.0, cpu_s=5.0, now=112.0)
+    assert (second.length_s, second.cores) == (2.0, 2.0)
+    assert Window.moved(second, created=100.0, cpu_s=9.0, now=112.5) is second
+    assert Window.moved(second, created=111.0, cpu_s=0.5, now=113.0).cores == 0.25  # another process of this number
+    assert Window.moved(second, created=100.0, cpu_s=4.0, now=120.0).cores == 0.0  # a child is gone with its seconds
 
 
 def test_a_killed_process_is_started_again_and_counted(live):

@@ -252,6 +252,20 @@ def test_kubectl_finds_the_pods_by_the_kubeconfig(stack):
     assert all(line.split()[1:3] == ["1/1", "Running"] for line in told)
 
 
+def test_kubectl_top_tells_what_pods_use(stack):
+    used = {row.name.split("-")[0]: row for row in stack.platform.cluster.top(NAMESPACE)}
+    resident = psutil.Process(rows(stack)["model"]["pid"]).memory_info().rss
+    assert used["smollm2"].memory == pytest.approx(resident, rel=0.1)
+    kubectl = shutil.which("kubectl")
+    if kubectl is None:
+        pytest.skip("kubectl is not installed")
+    argv = [kubectl, "top", "pods", "-n", NAMESPACE, "--no-headers"]
+    env = os.environ | {"KUBECONFIG": str(stack.local.kubeconfig)}
+    told = subprocess.run(argv, env=env, capture_output=True, text=True, check=True).stdout
+    (line,) = (line.split() for line in told.splitlines() if line.startswith("smollm2"))
+    assert int(line[2].removesuffix("Mi")) == pytest.approx(resident / 2**20, rel=0.1)
+
+
 @ROOT_ONLY
 def test_postgres_is_not_root_and_no_account_was_made(stack):
     assert psutil.Process(rows(stack)["database"]["pid"]).uids().effective == 65534

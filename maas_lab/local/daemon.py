@@ -73,9 +73,8 @@ class Daemon:
             controllers.start(objects, hosts=names.host, addresses=names.address, reach=names.pod),
             Work(objects.store, [endpoints, credentials, self]),
         )
-        server = Server(
-            objects, self._api.tokens, self._api.accounts, logs=self._kubelet.logs, controllers=(*work, self)
-        )
+        kubelet = {"logs": self._kubelet.logs, "usage": self._kubelet.usage}
+        server = Server(objects, self._api.tokens, self._api.accounts, controllers=(*work, self), **kubelet)
         try:
             self._api.serve(server, self._ports.of("kubernetes"))
         finally:

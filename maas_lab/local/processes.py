@@ -205,6 +205,15 @@ def _marked(process: psutil.Process) -> str:
         return ""
 
 
+def sessions() -> dict[int, list[int]]:
+    """Return the processes of each session; its number is the pid of the process that was started in it."""
+    found: dict[int, list[int]] = {}
+    for pid in psutil.pids():
+        with contextlib.suppress(OSError):  # gone, or another user's where that is not told
+            found.setdefault(os.getsid(pid), []).append(pid)
+    return found
+
+
 def _session(process: psutil.Process) -> int | None:
     try:
         return os.getsid(process.pid)

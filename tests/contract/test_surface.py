@@ -137,3 +137,29 @@ def test_a_service_account_has_a_token_and_no_rights(space, caller):
         return caller(token).get(space.path("configmaps")).status_code == 401
 
     wait.until(is_unknown, what="the token to end with its ServiceAccount", timeout=30)
+
+
+METRICS = "metrics.k8s.io/v1beta1"
+
+
+def test_what_pods_use_is_read_only(api, space):
+    if not api.get(f"/apis/{METRICS}").is_success:
+        pytest.skip("nothing measures pods on this cluster")
+    (found,) = (one for one in api.get(f"/apis/{METRICS}").json()["resources"] if one["name"] == "pods")
+    assert (found["kind"], found["namespaced"], sorted(found["verbs"])) == ("PodMetrics", True, ["get", "list"])
+    told = api.get(space.path("pods", group=METRICS)).json()
+    assert (told["kind"], told["apiVersion"], told.get("items") or []) == ("PodMetricsList", METRICS, [])
+    missing = api.get(space.path("pods", "nobody", group=METRICS)).json()
+    assert (missing["code"], missing["message"]) == (404, 'pods "nobody" not found')
+    refused = api.post(space.path("pods", group=METRICS), json={"metadata": {"name": "mine"}})
+    assert refused.status_code == 405
+
+
+def test_a_pod_that_does_not_run_uses_nothing(api, space):
+    if not api.get(f"/apis/{METRICS}").is_success:
+        pytest.skip("nothing measures pods on this cluster")
+    container = {"name": "c", "image": "example/none:1", "resources": {"requests": {"cpu": "10k"}}}
+    space.made("pods", {"metadata": {"name": "waits"}, "spec": {"containers": [container]}})
+    missing = api.get(space.path("pods", "waits", group=METRICS)).json()
+    told = f'podmetrics.metrics.k8s.io "{space.name}/waits" not found'
+    assert (missing["code"], missing["message"]) == (404, told)

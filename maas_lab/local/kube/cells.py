@@ -6,6 +6,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from maas_lab.local.kube import quantities
+
 Object = dict[str, Any]
 NONE, UNKNOWN, UNSET = "<none>", "<unknown>", "<unset>"
 MODES = {"ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX", "ReadWriteOncePod": "RWOP"}
@@ -132,6 +134,16 @@ def restarts(obj: Object) -> str:
     count = sum(one.get("restartCount", 0) for one in statuses)
     last = max(filter(None, ended), default=None)
     return f"{count} ({since(last)} ago)" if count and last else str(count)
+
+
+def used(resource: str) -> Callable[[Object], str]:
+    """Return a cell that shows what the containers of a PodMetrics use together: `cpu` or `memory`."""
+
+    def cell(obj: Object) -> str:
+        total = sum(quantities.value(one["usage"][resource]) for one in obj["containers"])
+        return quantities.canonical(f"{total / 1024:f}Ki" if resource == "memory" else f"{total:f}")
+
+    return cell
 
 
 def phase(obj: Object) -> str:

@@ -164,6 +164,12 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("Revision", cells.at("status.sync.revision", None), priority=10),
         Column("Project", cells.at("spec.project", None), priority=10),
     ),
+    "PodMetrics": (
+        NAME,
+        Column("cpu", cells.used("cpu"), format="quantity"),
+        Column("memory", cells.used("memory"), format="quantity"),
+        Column("Window", cells.at("window"), format="duration"),
+    ),
     "Project": (
         NAME,
         Column("Display Name", lambda obj: cells.annotations(obj).get("openshift.io/display-name", "")),

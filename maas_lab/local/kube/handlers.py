@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import yaml
@@ -12,13 +12,15 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from maas_lab.local.kube import bodies, deletion, lists, paths, queries, reviews, selectors, strategy, tables, watching
-from maas_lab.local.kube.kinds import KINDS
+from maas_lab.local.kube.kinds import KINDS, of
 from maas_lab.local.kube.lifecycle import NAMESPACE, Objects, Target, Written
-from maas_lab.local.kube.status import ApiError, bad_request, unsupported_media_type
+from maas_lab.local.kube.status import ApiError, bad_request, not_found, unsupported_media_type
 from maas_lab.local.kube.store import Object, dump
 from maas_lab.local.kube.tokens import Tokens, User
 
 Logs = Callable[[Object, str, Mapping[str, str]], AsyncIterator[bytes]]
+Usage = Callable[[list[Object]], list[Object]]
+POD = of("v1", "Pod")
 READ = (bodies.JSON, bodies.YAML, bodies.PROTOBUF)
 
 
@@ -30,6 +32,11 @@ def no_logs(pod: Object, container: str, query: Mapping[str, str]) -> AsyncItera
     """
     name = pod["metadata"]["name"]
     raise bad_request(f'container "{container}" in pod "{name}" is waiting to start: ContainerCreating')
+
+
+def no_usage(pods: list[Object]) -> list[Object]:
+    """Stand in for a kubelet where none runs: no pod uses anything."""
+    return []
 
 
 class Stream(StreamingResponse):
@@ -66,10 +73,11 @@ class Handlers:
 
     Args:
         logs: where the lines of a pod's container come from; a kubelet's hook.
+        usage: gives the PodMetrics of those of some pods that run; a kubelet's hook.
     """
 
-    def __init__(self, objects: Objects, tokens: Tokens, logs: Logs = no_logs) -> None:
-        self._objects, self._store, self._tokens, self._logs = objects, objects.store, tokens, logs
+    def __init__(self, objects: Objects, tokens: Tokens, logs: Logs = no_logs, usage: Usage = no_usage) -> None:
+        self._objects, self._store, self._tokens, self._logs, self._usage = objects, objects.store, tokens, logs, usage
         self.watches = watching.Watches(objects.store)
 
     async def answer(self, request: Request, user: User, query: Mapping[str, str]) -> Response:
@@ -176,6 +184,8 @@ class Handlers:
             return respond(reviews.openshift_user(call.user, call.target.name), call.form)
         if name == "Project":
             return self._projects(call)
+        if name == "PodMetrics":
+            return self._pod_metrics(call)
         review = self._objects.review(call.target.kind, self._object(call), call.options("CreateOptions"))
         if name == "TokenReview":
             return respond(reviews.token(self._tokens, review), call.form, 201)
@@ -192,6 +202,17 @@ class Handlers:
         items = [(key, obj, dump(obj)) for key, obj in shown if test(obj)]
         metadata = {"resourceVersion": str(self._store.version)}
         return respond(tables.many(call.target.kind, items, call.form, metadata), call.form)
+
+    def _pod_metrics(self, call: Call) -> Response:
+        kind, namespace, name = call.target.kind, call.target.namespace, call.target.name
+        if call.verb == "get":
+            told = self._usage([self._objects.read(Target(POD, namespace, name))])
+            if not told:
+                raise not_found(replace(kind, plural="podmetrics"), f"{namespace}/{name}")
+            return respond(tables.one(kind, told[0], call.form), call.form)
+        test = self._test(call)
+        told = self._usage([pod for _, pod, _ in self._store.list(POD, namespace) if test(pod)])
+        return respond(tables.many(kind, [(None, one, dump(one)) for one in told], call.form, {}), call.form)
 
     def _log(self, pod: Object, query: Mapping[str, str]) -> Response:
         names = [one["name"] for one in pod["spec"].get("containers", [])]

@@ -8,6 +8,8 @@ from functools import cached_property
 ALL = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 CUSTOM = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
 READ = ("get", "list", "watch")
+METRICS = "metrics.k8s.io"
+_MADE_WHEN_ASKED = ("user.openshift.io", "project.openshift.io", METRICS)
 STATUS = "status"
 _OF_PARTS = {"log": ("get",), "token": ("create",)}
 
@@ -59,7 +61,7 @@ class Kind:
     @property
     def stored(self) -> bool:
         """Whether objects of this kind are kept; reviews are answered and forgotten."""
-        return self.verbs != ("create",) and self.group not in ("user.openshift.io", "project.openshift.io")
+        return self.verbs != ("create",) and self.group not in _MADE_WHEN_ASKED
 
 
 def _core(kind: str, plural: str, short: str = "", *, namespaced: bool = True, **more: tuple[str, ...]) -> Kind:
@@ -110,6 +112,7 @@ KINDS: tuple[Kind, ...] = (
     _custom("argoproj.io", "v1alpha1", "AppProject", ("appproj", "appprojs")),
     _custom("serving.kserve.io", "v1beta1", "InferenceService", ("isvc",), (STATUS,)),
     _custom("serving.kserve.io", "v1alpha1", "ServingRuntime"),
+    Kind(METRICS, "v1beta1", "PodMetrics", "pods", "pod", True, verbs=("get", "list")),
     Kind("project.openshift.io", "v1", "Project", "projects", "project", False, verbs=READ),
     Kind("user.openshift.io", "v1", "User", "users", "user", False, verbs=("get",)),
 )

@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from maas_lab.local.kube import discovery, expiry, paths, reviews, tables
 from maas_lab.local.kube.collector import Collector
-from maas_lab.local.kube.handlers import Handlers, Logs, no_logs, respond
+from maas_lab.local.kube.handlers import Handlers, Logs, Usage, no_logs, no_usage, respond
 from maas_lab.local.kube.lifecycle import NAMESPACE, Objects, Target
 from maas_lab.local.kube.oauth import PATHS as OAUTH_PATHS
 from maas_lab.local.kube.oauth import Account, OAuth
@@ -46,6 +46,7 @@ class Server:
         objects: what is served.
         accounts: the users who can log in, by name.
         logs: where the lines of a pod's container come from.
+        usage: gives the PodMetrics of those of some pods that run.
         controllers: run beside the API, as long as it runs.
     """
 
@@ -56,10 +57,11 @@ class Server:
         accounts: Mapping[str, Account],
         *,
         logs: Logs = no_logs,
+        usage: Usage = no_usage,
         controllers: Iterable[Runs] = (),
     ) -> None:
         self.objects, self.store, self.rules, self._tokens = objects, objects.store, objects.rules, tokens
-        self._handlers = Handlers(objects, tokens, logs)
+        self._handlers = Handlers(objects, tokens, logs, usage)
         self._oauth = OAuth(tokens, accounts)
         self._controllers = (Collector(objects), expiry.start(objects), *controllers)
         self._documents: dict[str, bytes] = {}

@@ -17,6 +17,7 @@ from maas_lab.local.kube.store import DELETED, Change, Key, Object
 from maas_lab.local.kube.texts import stamp
 from maas_lab.local.kubelet import logs, node
 from maas_lab.local.kubelet.lookup import NODE_NAME
+from maas_lab.local.kubelet.metrics import Metrics
 from maas_lab.local.kubelet.pod import PodRun
 from maas_lab.local.kubelet.pulls import Pulls
 from maas_lab.local.kubelet.tools import Names, Tools
@@ -55,6 +56,7 @@ class Kubelet:
             self._client, events, pulls, ports, names, self._volumes, home, clock, self._wake, self._post
         )
         self._runs: dict[str, PodRun] = {}
+        self._metrics = Metrics()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._posted: deque[tuple[Callable[..., None], tuple]] = deque()  # before there is a loop
         self._work: Work | None = None
@@ -121,6 +123,12 @@ class Kubelet:
         if instance is None:
             raise logs.not_started(name, container, one.waiting or {"reason": "ContainerCreating"})
         return logs.stream(one.log(instance), how, lambda: one.worker is None or one.number != instance)
+
+    def usage(self, pods: list[Object]) -> list[Object]:
+        """Return the PodMetrics of those of some pods that run; the hook of the API."""
+        running = {uid: run.processes for uid, run in self._runs.items()}
+        self._metrics.keep(pid for found in running.values() for pid in found.values())
+        return self._metrics.of((pod, running.get(pod["metadata"]["uid"], {})) for pod in pods)
 
     def log_of(self, pod: Object) -> Path | None:
         """Return the file that the first container of a pod writes to, None before there is one."""

@@ -36,6 +36,12 @@ class PodRun:
         return any(one.worker for one in self.containers)
 
     @property
+    def processes(self) -> dict[str, int]:
+        """The process of each running container, by its name."""
+        states = {one.name: one.state for one in self.containers if one.worker}
+        return {name: state.pid for name, state in states.items() if state.pid and state.ended_at is None}
+
+    @property
     def grace_s(self) -> float:
         """How long the pod may take to end."""
         own = self.pod["spec"].get("terminationGracePeriodSeconds", 30)
