@@ -14,6 +14,7 @@ _HOME = {
     "Lab": "maas_lab.lab",
     "ask": "maas_lab.client",
     "ask_many": "maas_lab.client",
+    "capacity": "maas_lab.capacity",
     "caps": "maas_lab.caps",
     "chargeback": "maas_lab.chargeback",
     "checks": "maas_lab.checks",

@@ -28,11 +28,26 @@ ALONE = {
     ),
 }
 PURE = {
-    *(f"plots/{name}.py" for name in ("figure", "calls", "usage", "hours", "shares", "cost", "runs", "engine", "caps")),
+    *(
+        f"plots/{name}.py"
+        for name in (
+            "figure",
+            "calls",
+            "usage",
+            "hours",
+            "shares",
+            "cost",
+            "runs",
+            "engine",
+            "caps",
+            "capacity",
+            "memory",
+        )
+    ),
     *("amounts.py", "metrics.py", "rows.py", "windows.py", "refusals.py", "errors.py", "keys.py"),
     *("manifests.py", "kustomization.py", "transformers.py", "patches.py", "yamlfile.py", "jsonpatch.py"),
     *("portal_rows.py", "portal_usage.py", "portal_refusals.py", "cap_shares.py"),
-    *("report.py", "outfile.py", *(name for name in MODULES if name.startswith("chargeback/"))),
+    *("report.py", "outfile.py", *(name for name in MODULES if name.startswith(("chargeback/", "capacity/")))),
     *("statuses.py", "kinds.py", "objects.py", "readiness.py", "tables.py"),
 }
 NETWORK = {
@@ -144,7 +159,7 @@ CALLED = {
     "portal": "portal:Portal",
     "portal.admin": "portal_admin:Admin",
     "portal.statistics": "portal_statistics:Statistics",
-    **{name: name for name in ("usage", "chargeback", "plots", "caps", "report", "widgets")},
+    **{name: name for name in ("usage", "chargeback", "capacity", "plots", "caps", "report", "widgets")},
 }
 CALL = re.compile(r"(?<![\w.])((?:(?:lab|portal)\.)?\w+)\.(\w+)[(.]")
 
