@@ -1,5 +1,6 @@
 """What is deployed: the manifests render as kubectl renders them, fit together, and avoid the traps they name."""
 
+import copy
 import re
 import shutil
 import subprocess
@@ -93,6 +94,7 @@ def test_every_folder_of_the_layout_is_there():
         "models/overlays/local-vllm",
         "models/overlays/openshift-cpu",
         "models/overlays/openshift-gpu",
+        "models/overlays/openshift-gpu-w4a16",
     ]
 
 
@@ -241,7 +243,7 @@ def test_variables_stand_above_those_that_use_them(folder):
 
 @pytest.mark.parametrize(
     ("infrastructure", "models"),
-    [("local", "local"), ("openshift", "openshift-gpu"), ("openshift", "openshift-cpu")],
+    [("local", "local"), *(("openshift", f"openshift-{on}") for on in ("gpu", "gpu-w4a16", "cpu"))],
 )
 def test_the_client_finds_gateway_portal_and_model(infrastructure, models):
     objects = rendered(f"infrastructure/overlays/{infrastructure}")
@@ -259,7 +261,7 @@ def test_the_client_finds_gateway_portal_and_model(infrastructure, models):
 
 
 def test_the_served_name_is_the_name_of_the_inferenceservice():
-    for overlay in ("openshift-gpu", "openshift-cpu"):
+    for overlay in ("openshift-gpu", "openshift-gpu-w4a16", "openshift-cpu"):
         (runtime,) = of(rendered(f"models/overlays/{overlay}"), "ServingRuntime")
         assert "--served-model-name={{.Name}}" in runtime["spec"]["containers"][0]["args"]
     (runtime,) = of(rendered("models/overlays/local"), "ServingRuntime")
@@ -294,6 +296,17 @@ def test_one_gpu_is_asked_for_and_limited():
     assert predictor["deploymentStrategy"] == {"type": "Recreate"}
     for overlay in ("local", "openshift-cpu"):
         assert "nvidia.com/gpu" not in str(models_of(rendered(f"models/overlays/{overlay}")))
+
+
+def test_the_quantised_variant_differs_in_its_weights_and_its_title_only():
+    plain, quantised = (rendered(f"models/overlays/{name}") for name in ("openshift-gpu", "openshift-gpu-w4a16"))
+    (before,), (after,) = models_of(plain), models_of(quantised)
+    assert [one for one in plain if one != before] == [one for one in quantised if one != after]
+    model, changed = copy.deepcopy(before), after["spec"]["predictor"]["model"]["storageUri"]
+    assert changed == f"{before['spec']['predictor']['model']['storageUri']}-quantized.w4a16"
+    model["spec"]["predictor"]["model"]["storageUri"] = changed
+    model["metadata"]["annotations"]["openshift.io/display-name"] += " (w4a16)"
+    assert model == after
 
 
 @pytest.mark.parametrize("folder", DEPLOYED)

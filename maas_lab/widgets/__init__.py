@@ -1,7 +1,7 @@
-"""The portal inside the notebook: a form for the consumer, boards for the accountant.
+"""The portal inside the notebook: a form for the consumer, boards for the accountant; and calculators for capacity.
 
-All are a thin skin over `maas_lab.portal` and `maas_lab.usage`: each button is one call. What a notebook saves of them
-holds no key, and where no live notebook shows them, their text says how to do the same in code.
+All are a thin skin over `maas_lab.portal`, `usage` and `capacity`: each button is one call. What a notebook saves of
+them holds no key, and where no live notebook shows them, their text says how to do the same in code.
 """
 
 from __future__ import annotations
@@ -13,9 +13,21 @@ from maas_lab.portal import Portal
 from maas_lab.widgets.accounting import AccountingBoard
 from maas_lab.widgets.board import UsageBoard
 from maas_lab.widgets.form import PortalForm, portal_form
+from maas_lab.widgets.memory import MemoryCalculator, memory_calculator
+from maas_lab.widgets.planner import CapacityPlanner, capacity_planner
 from maas_lab.widgets.reading import Source
 
-__all__ = ["AccountingBoard", "PortalForm", "UsageBoard", "portal_form", "usage_board"]
+__all__ = [
+    "AccountingBoard",
+    "CapacityPlanner",
+    "MemoryCalculator",
+    "PortalForm",
+    "UsageBoard",
+    "capacity_planner",
+    "memory_calculator",
+    "portal_form",
+    "usage_board",
+]
 
 
 def usage_board(portal: Portal, usage: Source | None = None, **options: Any) -> UsageBoard | AccountingBoard:

@@ -1,0 +1,101 @@
+"""The capacity planner: sliders for people and their questions, and how many GPUs that takes."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+from ipywidgets import HTML, FloatSlider, IntSlider, VBox
+
+from maas_lab import plots
+from maas_lab.capacity import Load, Queue, Server, hoarded, replicas_for, shared
+from maas_lab.widgets.figures import image
+from maas_lab.widgets.parts import Panel, beside, facts
+
+_PEOPLE = 19_000
+
+
+class CapacityPlanner(Panel):
+    """Sliders over `capacity` and `plots.capacity`: move one, and GPUs and waiting are told anew.
+
+    Args:
+        load: where the sliders begin.
+        server: what one GPU does.
+        p95: seconds that 95 % of the questions may wait at most.
+
+    Attributes:
+        people: the slider of all who may ask.
+        active: the slider of the share of them that works at the same time.
+        questions: the slider of questions per hour of an active person.
+        tokens: the slider of tokens per answer.
+        p95: the slider of the seconds that 95 % of the questions may wait.
+        load: as the sliders are set.
+        needed: GPUs it takes when they are shared.
+        alone: how it is with a GPU for each person.
+        queue: how it is when all share `needed` GPUs.
+    """
+
+    TEXT = """\
+CapacityPlanner: in a running notebook, sliders for people and their questions, and the GPUs that takes.
+The same in code, `load` being capacity.Load(people=..., active=..., questions_per_hour=..., tokens_per_answer=...):
+  capacity.hoarded(load, server)              a GPU for each person
+  capacity.replicas_for(load, server, p95=2)  the fewest GPUs that all can share
+  capacity.shared(load, server, replicas=2)   how long people wait for them
+  plots.capacity(load, server)                both as a chart"""
+
+    def __init__(self, load: Load, server: Server, p95: float = 2.0) -> None:
+        replicas_for(load, server, p95)  # says what is wrong, before a slider does in its own words
+        self.server = server
+        self.people = _slider(IntSlider, "People:", load.people, 1, _PEOPLE, 1, ",d")
+        self.active = _slider(FloatSlider, "Active at a time:", load.active, 0.01, 1, 0.01, ".0%")
+        self.questions = _slider(FloatSlider, "Questions per hour:", load.questions_per_hour, 1, 120, 1, ",.0f")
+        self.tokens = _slider(FloatSlider, "Tokens per answer:", load.tokens_per_answer, 10, 2000, 10, ",.0f")
+        self.p95 = _slider(FloatSlider, "Longest waiting, p95, s:", p95, 0.5, 30, 0.5, ".1f")
+        self._told, self._chart = HTML(), HTML()
+        self._sliders = (self.people, self.active, self.questions, self.tokens, self.p95)
+        super().__init__([HTML("<h3>How many GPUs?</h3>"), VBox(self._sliders), self._told, self._chart], [])
+        for slider in self._sliders:
+            slider.observe(lambda _: self._plan(), "value")
+        self._plan()
+
+    def _plan(self) -> None:
+        people, active, questions, tokens, p95 = (slider.value for slider in self._sliders)
+        self.load = Load(people, active, questions, tokens)
+        self.needed = replicas_for(self.load, self.server, p95)
+        self.alone, self.queue = hoarded(self.load, self.server), shared(self.load, self.server, self.needed)
+        self._told.value = f'<div role="status">{_told(self.load, self.alone, self.queue)}</div>'
+        self._chart.value = f'<div class="charts">{image(plots.capacity(self.load, self.server, p95))}</div>'
+
+
+def capacity_planner(load: Load, server: Server, p95: float = 2.0) -> CapacityPlanner:
+    """Return sliders that tell how many GPUs people take, one each and shared.
+
+    Args:
+        load: where the sliders begin, e.g. `capacity.Load(7, 1, 30, 200)`; their ends are wide enough for it.
+        server: what one GPU does, as measured: `capacity.Server(tokens_per_second=40)`.
+        p95: seconds that 95 % of the questions may wait at most.
+
+    Raises:
+        UsageError: a number is not possible.
+    """
+    return CapacityPlanner(load, server, p95)
+
+
+def _slider(kind: Any, label: str, value: float, least: float, most: float, step: float, form: str) -> Any:
+    """Make a slider that can show its first value, whatever that is; it acts when it is let go."""
+    ends = {"min": min(least, value), "max": max(most, value), "step": step}
+    options = {"readout_format": form, "continuous_update": False, **beside("40em", "12em")}
+    return kind(value=value, description=label, **ends, **options)
+
+
+def _told(load: Load, alone: Queue, queue: Queue) -> str:
+    numbers = {
+        "GPUs, one for each person": f"{alone.replicas:,}",
+        "GPUs, shared": f"{queue.replicas:,}",
+        "Used, with one each": f"{alone.utilisation:.1%}",
+        "Used, shared": f"{queue.utilisation:.1%}",
+        "95 % wait at most": f"{queue.wait_p95:.1f} s",
+    }
+    people = "One person works" if load.at_once == 1 else f"{load.at_once:,} people work"
+    text = f"{people} at a time. An answer takes {alone.answer:.1f} s on a GPU of one's own"
+    return facts(numbers) + f"<p>{escape(text)}, {queue.answer:.1f} s on a shared one, without the waiting.</p>"
