@@ -130,16 +130,16 @@ class Lab:
         """Return the folder of manifests that this cluster runs.
 
         Args:
-            part: `infrastructure` or `models`.
+            part: `infrastructure`, `models`, or `quantised`: one model in several precisions.
 
         Raises:
-            UsageError: there is no such part, or this installation has no manifests.
+            UsageError: this platform has no such part, or this installation has no manifests.
         """
-        if part not in ("infrastructure", "models"):
-            raise UsageError(
-                f"there is no part {part!r}", hint='lab.overlay("infrastructure") or lab.overlay("models")'
-            )
-        folder = MANIFESTS / self._platform.facts[f"{part}-overlay"]
+        facts, end = self._platform.facts, "-overlay"
+        if f"{part}{end}" not in facts:
+            known = [f'lab.overlay("{one.removesuffix(end)}")' for one in sorted(facts) if one.endswith(end)]
+            raise UsageError(f"there is no part {part!r}", hint=" or ".join(known))
+        folder = MANIFESTS / facts[f"{part}{end}"]
         if not folder.is_dir():
             raise UsageError(f"{folder} is not there", hint="run the lessons from a clone of the lab's repository")
         return folder

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from maas_lab.manifests import render
-from maas_lab.tables import Table
+from maas_lab.objects import plain
+from maas_lab.tables import Table, Text
 
 Object = Mapping[str, Any]
 
@@ -85,3 +89,22 @@ def _platform(objects: list[Object]) -> dict[str, str]:
 def _only(objects: list[Object], kind: str) -> Object:
     [found] = [one for one in objects if one["kind"] == kind]
     return found
+
+
+def diff(before: Path, after: Path) -> Text:
+    """Render two overlays and return what the second one changes: lines with + are new, lines with - are gone.
+
+    Args:
+        before: a folder of manifests.
+        after: another one.
+
+    Raises:
+        ManifestError: a folder cannot be rendered.
+    """
+    old, new = ([line for one in render(folder) for line in _lines(one)] for folder in (before, after))
+    lines = difflib.unified_diff(old, new, before.name, after.name, lineterm="", n=1)
+    return Text("\n".join(line for line in lines if not line.startswith("@@")) or "(nothing)")
+
+
+def _lines(one: Object) -> list[str]:
+    return ["---", *yaml.safe_dump(plain(one), sort_keys=False, allow_unicode=True, width=1000).splitlines()]

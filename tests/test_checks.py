@@ -343,6 +343,14 @@ def test_the_comparison_is_made_from_the_overlays_and_lists_only_differences():
     assert overlays.compare(LOCAL, LOCAL) == []
 
 
+def test_what_one_overlay_changes_of_another():
+    plain, quantised = (MANIFESTS / "models/overlays" / name for name in ("openshift-gpu", "openshift-gpu-w4a16"))
+    changed = [line for line in overlays.diff(plain, quantised).splitlines()[2:] if line[:1] in "+-"]
+    assert len(changed) == 4
+    assert changed[-1].endswith("granite-3.1-8b-instruct-quantized.w4a16")
+    assert overlays.diff(plain, plain) == "(nothing)"
+
+
 def assignments(text):
     """Map what is assigned in a piece of code, to the names that are used for it."""
     found = {}

@@ -82,8 +82,10 @@ def test_the_lab_says_which_cluster_gateway_portal_and_model(stack):
         ("infrastructure", "overlays", "local"),
         ("models", "overlays", "local"),
     ]
-    with pytest.raises(UsageError, match="there is no part 'portal'"):
+    assert lab.overlay("quantised").name == "local-quantised"
+    with pytest.raises(UsageError, match="there is no part 'portal'") as caught:
         lab.overlay("portal")
+    assert caught.value.hint == 'lab.overlay("infrastructure") or lab.overlay("models") or lab.overlay("quantised")'
 
 
 def test_the_same_lab_by_its_kubeconfig(stack, tmp_path):

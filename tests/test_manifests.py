@@ -91,9 +91,11 @@ def test_every_folder_of_the_layout_is_there():
         "infrastructure/overlays/local",
         "infrastructure/overlays/openshift",
         "models/overlays/local",
+        "models/overlays/local-quantised",
         "models/overlays/local-vllm",
         "models/overlays/openshift-cpu",
         "models/overlays/openshift-gpu",
+        "models/overlays/openshift-gpu-quantised",
         "models/overlays/openshift-gpu-w4a16",
     ]
 

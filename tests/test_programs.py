@@ -26,6 +26,7 @@ from maas_lab.local.images import Catalogue, Container, Image, Program
 from maas_lab.local.network.ports import Ports
 from maas_lab.local.postgres import Login
 from maas_lab.local.programs import catalogue, frontend, litellm, llamacpp, portal, postgres, vllm
+from maas_lab.local.quantised import WEIGHTS
 from tests.made_up import MASTER_KEY, MODEL_KEY, PASSWORD, SALT_KEY
 
 MANIFESTS = Path(__file__).parents[1] / "manifests"
@@ -145,12 +146,14 @@ def arguments(pod: Pod) -> list[str]:
 
 
 def test_what_is_in_the_catalogue(images):
-    known = [one.REFERENCE for one in ALL]
-    assert images.references == sorted(known)
+    quantised = {llamacpp.reference(precision) for precision in WEIGHTS}
+    assert images.references == sorted([*(one.REFERENCE for one in ALL), *quantised])
     assert images.find("docker.io/library/postgres:16") is None
     ports = {one.REFERENCE: (4000,) if one is litellm else (5432,) if one is postgres else (8080,) for one in ALL}
+    ports |= dict.fromkeys(quantised, (8080,))
     assert {one: images.find(one).ports for one in images.references} == ports
-    assert {images.find(one).pull for one in images.references if one != vllm.REFERENCE} == {None}
+    installed = set(images.references) - {vllm.REFERENCE} - quantised
+    assert {images.find(one).pull for one in installed} == {None}
 
 
 def test_every_image_tells_what_runs_under_its_name(images):

@@ -21,7 +21,7 @@ from maas_lab.local import vllm as part
 from maas_lab.local.images import Container
 from maas_lab.local.packages import pinned
 from maas_lab.local.probes import listening_ports
-from maas_lab.local.programs import llamacpp, vllm
+from maas_lab.local.programs import llamacpp, pulling, vllm
 from maas_lab.local.runtime import Runtime
 from maas_lab.settings import NAMESPACE
 
@@ -97,7 +97,7 @@ def test_the_overlay_only_changes_what_serves_the_model():
 
 def test_a_download_is_told_now_and_then():
     told, clock = [], [0.0]
-    report = vllm.seldom(told.append, lambda: clock[-1])
+    report = pulling.seldom(told.append, lambda: clock[-1])
     for text, done, now in [("a", 1, 0.0), ("b", 2, 9.9), ("c", 3, 10.0), ("d", 0, 10.1), ("e", 4, 20.0)]:
         clock.append(now)
         report(text, done, 4 if done else 0)

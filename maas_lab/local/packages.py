@@ -40,6 +40,14 @@ def pip_download(folder: Path, lock: Path, report: Report) -> None:
     _pip(["download", "-d", str(folder)], lock, report)
 
 
+def refuse_full(folder: Path, needed: int, what: str) -> None:
+    """Raise an `EnvironmentFault` where a disk has not so many bytes free for something."""
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        why = f"it takes {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free"
+        raise EnvironmentFault(f"no space left for {what}", why, f"free {needed / 1e9:.1f} GB; df -h {folder.parent}")
+
+
 def npm_install(folder: Path, npm: Sequence[str]) -> None:
     """Install the package-lock.json of a folder, without the packages' install scripts: those download binaries."""
     argv = [*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]

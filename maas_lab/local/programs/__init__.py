@@ -15,7 +15,7 @@ def catalogue(runtime: Runtime, settings: Settings) -> Catalogue:
         runtime: where the programs are installed.
         settings: what the user chose for the model server and for prices.
     """
-    models = (llamacpp.image(runtime, settings.model), vllm.image(runtime))
+    models = (*llamacpp.images(runtime, settings.model), vllm.image(runtime))
     portals = (portal.image(runtime), frontend.image(runtime))
     images = [postgres.image(runtime), litellm.image(runtime), *portals, *models]
     return Catalogue(images, surroundings.told(settings.prices))

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from functools import partial
 
-from maas_lab.local import runtime as installation
 from maas_lab.local.images import Container, Image, Program, Runs
-from maas_lab.local.packages import Report
 from maas_lab.local.programs.numbers import refuse_wrong
+from maas_lab.local.programs.pulling import pull
 from maas_lab.local.runtime import Runtime
 from maas_lab.local.vllm import OFFLINE
 from maas_lab.settings import LOOPBACK, child_environment
@@ -20,7 +17,6 @@ PARTS = ("model", "vllm")
 SERVED, LENGTH, CACHE = "SERVED_MODEL_NAME", "MAX_MODEL_LEN", "VLLM_CPU_KVCACHE_SPACE"
 DEFAULTS = {SERVED: "smollm2-135m-instruct", LENGTH: "4096", CACHE: "1"}  # tokens; GiB for the memory of calls
 KNOWN = (*DEFAULTS, "VLLM_API_KEY")
-TOLD_S = 10.0  # between two lines about a download: each is an Event
 RUNS = Runs(
     "vLLM's own server with SmolLM2-135M-Instruct, on the CPU",
     "real",
@@ -30,8 +26,7 @@ RUNS = Runs(
 
 def image(runtime: Runtime) -> Image:
     """Return vLLM's image; it has nothing to pull where it is installed already."""
-    pull = partial(_pull, runtime) if runtime.missing(PARTS) else None
-    return Image(REFERENCE, (PORT,), partial(program, runtime), pull, RUNS)
+    return Image(REFERENCE, (PORT,), partial(program, runtime), pull(runtime, PARTS), RUNS)
 
 
 def program(runtime: Runtime, container: Container) -> Program:
@@ -64,20 +59,3 @@ def environment(container: Container) -> dict[str, str]:
         "GLOO_SOCKET_IFNAME": "lo",
     }
     return child_environment() | OFFLINE | DEFAULTS | given | image_s
-
-
-def _pull(runtime: Runtime, report: Callable[[str], None]) -> None:
-    installation.install(runtime.folder, seldom(report), PARTS)
-
-
-def seldom(report: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> Report:
-    """Return a report that tells every new step, and how far a step has got once in `TOLD_S` seconds."""
-    last = float("-inf")
-
-    def tell(text: str, done: int, total: int) -> None:
-        nonlocal last
-        if not total or clock() - last >= TOLD_S:
-            last = clock()
-            report(f"{text} ({done} of {total})" if total else text)
-
-    return tell
