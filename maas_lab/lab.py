@@ -109,17 +109,36 @@ class Lab:
             found += doctor.examine(self._machine)
         return found
 
-    def engine(self, name: str | None = None) -> EngineMetrics:
-        """Return the model server's own metrics: how busy it is, and how many tokens it takes and gives.
+    @property
+    def gpu_resource(self) -> str:
+        """What pods ask for to get a GPU, e.g. `nvidia.com/gpu`, or what stands for one here."""
+        return self._platform.gpu_resource
+
+    def engine(self, name: str | None = None, namespace: str | None = None) -> EngineMetrics:
+        """Return a model server's own metrics: how busy it is, and how many tokens it takes and gives.
 
         Args:
             name: of its InferenceService; that of the lab's model when left out.
+            namespace: where it is; where the platform lives, when left out.
 
         Raises:
             NotFound: there is no such model server, or it has no address yet.
             NotAllowed: the user may not look at it.
         """
-        return self._platform.engine(name)
+        return self._platform.engine(name, namespace)
+
+    def direct_client(self, name: str | None = None, namespace: str | None = None) -> openai.OpenAI:
+        """Return a client that calls a model server past the gateway, unseen by whoever counts.
+
+        Args:
+            name: of its InferenceService; that of the lab's model when left out.
+            namespace: where it is; where the platform lives, when left out.
+
+        Raises:
+            NotFound: there is no such model server, or it has no address yet.
+            NotAllowed: the user may not look at it.
+        """
+        return self._platform.direct_client(name, namespace)
 
     @property
     def manifests(self) -> Path:

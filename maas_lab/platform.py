@@ -18,6 +18,8 @@ from maas_lab.portal import Portal
 from maas_lab.settings import FACTS
 
 if TYPE_CHECKING:
+    import openai
+
     from maas_lab.scraping import EngineMetrics
 
 AUTHORITY = "kube-root-ca.crt"  # a ConfigMap in every namespace; on OpenShift it holds the router's signer as well
@@ -56,11 +58,17 @@ class Platform:
         """Return the Route that leads to the gateway."""
         return self.cluster.get("Route", self.facts["gateway-route"], self.namespace)
 
-    def engine(self, name: str | None = None) -> EngineMetrics:
-        """Return the metrics of the model server.
+    @property
+    def gpu_resource(self) -> str:
+        """What pods ask for to get a GPU, or what stands for one here."""
+        return self.facts.get("gpu-resource", "nvidia.com/gpu")
+
+    def engine(self, name: str | None = None, namespace: str | None = None) -> EngineMetrics:
+        """Return the metrics of a model server.
 
         Args:
             name: of its InferenceService; that of the platform's model when left out.
+            namespace: where it is; the platform's when left out.
 
         Raises:
             NotFound: there is no such InferenceService, or it has no address yet.
@@ -68,20 +76,31 @@ class Platform:
         """
         from maas_lab.scraping import EngineMetrics  # pandas only for those who look
 
+        service = self._model_server(name, namespace)
+        # Without a key vLLM still tells its metrics; llama.cpp refuses, and that error says what is missing.
+        return EngineMetrics(serving_url(service), self._serving_key(service), verify=self._trusted())
+
+    def direct_client(self, name: str | None = None, namespace: str | None = None) -> openai.OpenAI:
+        """Return a client that calls a model server past the gateway; arguments and errors as of `engine`."""
+        from maas_lab.client import openai_client  # openai and pandas only for those who call
+
+        service = self._model_server(name, namespace)
+        return openai_client(f"{serving_url(service)}/v1", self._serving_key(service) or "none")
+
+    def _model_server(self, name: str | None, namespace: str | None) -> KubeObject:
         try:
-            service = self.cluster.get("InferenceService", name or self.model, self.namespace)
+            return self.cluster.get("InferenceService", name or self.model, namespace or self.namespace)
         except NotFound as error:
             hint = "name another: lab.engine(name); `kubectl get isvc` lists them"
             raise NotFound(f"no model server is named {name or self.model}", error.what, hint) from error
-        return EngineMetrics(serving_url(service), self._serving_key(service), verify=self._trusted())
 
     def _serving_key(self, service: KubeObject) -> ApiKey | None:
         """Return the key that a model server wants; None where none is named, or the user may not read it."""
-        # Without it vLLM still tells its metrics; llama.cpp refuses, and that error says what is missing.
+        namespace = service["metadata"]["namespace"]
         with contextlib.suppress(NotFound, NotAllowed):
-            runtime = self.cluster.get("ServingRuntime", serving_runtime(service), self.namespace)
+            runtime = self.cluster.get("ServingRuntime", serving_runtime(service), namespace)
             if named := serving_key(service, runtime):
-                return self.cluster.secret(*named, self.namespace)
+                return self.cluster.secret(*named, namespace)
         return None
 
     def database_url(self, host: str | None = None, port: int | None = None) -> ApiKey:

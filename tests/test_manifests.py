@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from maas_lab import manifests, yamlfile
+from maas_lab.local.kubelet.node import SLOT
 
 ROOT = Path(__file__).parents[1] / "manifests"
 FOLDERS = sorted(
@@ -260,6 +261,15 @@ def test_the_client_finds_gateway_portal_and_model(infrastructure, models):
     assert f"/{data['database-name']}" in next(one["value"] for one in gateway["env"] if one["name"] == "DATABASE_URL")
     model = named(rendered(f"models/overlays/{models}"), "InferenceService", data["model"])
     assert model["metadata"]["annotations"]["serving.kserve.io/deploymentMode"] == "RawDeployment"
+
+
+def test_what_stands_for_a_gpu_is_what_nodes_offer_and_models_ask_for():
+    def resource(overlay):
+        return named(rendered(f"infrastructure/overlays/{overlay}"), "ConfigMap", "maas-lab")["data"]["gpu-resource"]
+
+    (model,) = models_of(rendered("models/overlays/openshift-gpu"))
+    assert resource("openshift") in model["spec"]["predictor"]["model"]["resources"]["limits"]
+    assert resource("local") == SLOT
 
 
 def test_the_served_name_is_the_name_of_the_inferenceservice():
