@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import pandas as pd
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from maas_lab.errors import MetricsError, UsageError
 
@@ -31,7 +32,10 @@ NAMES: dict[str, dict[str, tuple[str, ...]]] = {
     "running": {LLAMA: ("requests_processing",), VLLM: ("num_requests_running",)},
     "waiting": {LLAMA: ("requests_deferred",), VLLM: ("num_requests_waiting",)},
     "finished": {VLLM: ("request_success_total",)},
-    "call_seconds": {LLAMA: ("prompt_seconds_total", "tokens_predicted_seconds_total")},
+    "call_seconds": {
+        LLAMA: ("prompt_seconds_total", "tokens_predicted_seconds_total"),
+        VLLM: ("request_inference_time_seconds_sum",),
+    },
     "decodes": {LLAMA: ("n_decode_total",)},
     "calls_per_decode": {LLAMA: ("n_busy_slots_per_decode",)},
     "cache_use": {VLLM: ("kv_cache_usage_perc",)},
@@ -80,8 +84,8 @@ class Scrape:
         running: calls that are computed now.
         waiting: calls that wait for a place.
         finished: calls so far (vLLM).
-        call_seconds: seconds so far, added up over calls that ran side by side, and counted when a call's prompt or
-            answer was done (llama.cpp).
+        call_seconds: seconds of computing so far, added up over calls that ran side by side, and counted when a call's
+            prompt or answer was done (llama.cpp), or the whole call (vLLM).
         decodes: steps so far, each of which gives a token to every call that runs (llama.cpp).
         calls_per_decode: their mean over all steps so far (llama.cpp).
         cache_use: share of the memory for calls that is in use, 0 to 1 (vLLM).
@@ -131,8 +135,8 @@ class Scrape:
         `busy` of llama.cpp is the growth of `call_seconds` divided by how many calls shared a step on average, and by
         the time: 0 when idle; measured 0.94 to 0.99 under 1, 4 and 8 callers, who never let it rest but at the edges.
         It is at most 1. As seconds are booked when a prompt or an answer is done, it is exact where no call ran at
-        either end, and else only for a time much longer than a call. vLLM has no such counter: None; `watch` looks
-        often instead.
+        either end, and else only for a time much longer than a call. vLLM does not tell how many calls shared a
+        step: None; `watch` looks often instead.
 
         Raises:
             MetricsError: the server has been started anew meanwhile, so its counters began at zero.
@@ -193,6 +197,33 @@ def read(text: str, time: datetime | None = None) -> Scrape:
     return Scrape(engine, time or datetime.now(UTC), **{one: _told(values, engine, one) for one in NAMES}, born=born)
 
 
+def label_names(text: str) -> list[str]:
+    """Return by what a model server tells its numbers apart: the names of all labels, in alphabetical order.
+
+    Args:
+        text: in the format of Prometheus.
+
+    Raises:
+        MetricsError: this is no such text.
+    """
+    return sorted({label for sample in _samples(text) for label in sample.labels})
+
+
+def utilisation(scrapes: Sequence[Scrape]) -> float | None:
+    """Return the share of time, 0 to 1, in which an engine computed, from many scrapes in their order.
+
+    It is what the engine's counters say from the first to the last, and where they cannot tell, the mean over time of
+    what the looks have met; None where neither tells, or there are not two scrapes.
+    """
+    frame = samples(scrapes)
+    known = frame[frame["busy"].notna()]
+    if not len(known):
+        return None
+    if len(known) == len(frame) and (told := scrapes[-1].since(scrapes[0]).busy) is not None:
+        return told
+    return float((known["busy"] * known["seconds"]).sum() / known["seconds"].sum())
+
+
 def samples(scrapes: Sequence[Scrape]) -> pd.DataFrame:
     """Return what happened between each two of many scrapes, in their order.
 
@@ -225,16 +256,19 @@ def _seen_busy(first: Scrape, second: Scrape) -> float | None:
 def _values(text: str) -> dict[str, list[float]]:
     """Return samples by name, whatever their labels, e.g. for each reason for which calls ended."""
     values: dict[str, list[float]] = {}
+    for sample in _samples(text):
+        if math.isfinite(sample.value):
+            values.setdefault(sample.name, []).append(sample.value)
+    return values
+
+
+def _samples(text: str) -> list[Sample]:
     try:
-        for family in text_string_to_metric_families(text):
-            for sample in family.samples:
-                if math.isfinite(sample.value):
-                    values.setdefault(sample.name, []).append(sample.value)
+        return [sample for family in text_string_to_metric_families(text) for sample in family.samples]
     except (ValueError, IndexError, KeyError, AttributeError, TypeError) as error:
         why = f"{str(error)[:120]}; a proxy or a login page may stand in front of it"
         hint = "open its `/metrics` yourself; `lab.engine()` shows the address"
         raise MetricsError("this is not what a model server answers at /metrics", why, hint) from None
-    return values
 
 
 def _engine(values: Mapping[str, list[float]]) -> str:

@@ -20,6 +20,7 @@ from maas_lab.keys import ApiKey
 from maas_lab.metrics import Scrape
 from maas_lab.refusals import plain
 from maas_lab.rest import Service, address
+from maas_lab.tables import Text
 
 TIMEOUT = 10  # seconds for an answer: a busy llama.cpp answers between two steps
 SHORTEST = 0.05  # seconds between two looks
@@ -76,8 +77,11 @@ class EngineMetrics:
 
     def scrape(self) -> Scrape:
         """Return what the model server tells now."""
-        text = self._rest.once("GET", "/metrics").text
-        return metrics.read(text, time=datetime.now(UTC))
+        return metrics.read(self.text(), time=datetime.now(UTC))
+
+    def text(self) -> Text:
+        """Return all that the model server tells now, as it tells it: in the format of Prometheus."""
+        return Text(self._rest.once("GET", "/metrics").text)
 
     def watch(self, seconds: float, every: float = 0.5) -> pd.DataFrame:
         """Look again and again for some seconds, and return what happened between the looks.
@@ -145,6 +149,11 @@ class Samples:
     def frame(self) -> pd.DataFrame:
         """One row per interval, as `metrics.samples` describes them."""
         return metrics.samples(tuple(self._seen))
+
+    @property
+    def busy(self) -> float | None:
+        """Share of the whole time in which it computed, as `metrics.utilisation` finds it."""
+        return metrics.utilisation(tuple(self._seen))
 
     def __len__(self) -> int:
         return len(self.frame)

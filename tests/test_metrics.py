@@ -56,7 +56,8 @@ def test_vllm_is_read_and_its_prompt_tokens_hold_those_of_the_cache_already():
     assert (scrape.prompt_tokens, scrape.cached_tokens, scrape.completion_tokens) == (2696, 1024, 1096)
     assert (scrape.running, scrape.waiting, scrape.finished, scrape.cache_use) == (0, 0, 18, 0)
     assert scrape.born == 1.79544476706e9
-    assert (scrape.call_seconds, scrape.decodes, scrape.steps) == (None, None, None)
+    assert scrape.call_seconds == pytest.approx(74.81876438500012)
+    assert (scrape.decodes, scrape.steps) == (None, None)
 
 
 @pytest.mark.parametrize("engine", TEXTS)
@@ -236,6 +237,24 @@ def test_vllm_is_as_busy_as_it_is_seen():
     assert metrics.samples([replace(vllm(), running=None), vllm(1)])["busy"].isna().all()
 
 
+def test_the_utilisation_is_what_counters_say_and_else_what_looks_have_met():
+    llamas = [llama(), llama(4, running=1), llama(10, call_seconds=3.0, decodes=60, completion_tokens=60)]
+    assert metrics.utilisation(llamas) == pytest.approx(0.2)
+    assert metrics.utilisation([vllm(), vllm(1, running=1), vllm(4)]) == pytest.approx(0.5)
+    # A server that was started anew in between: the intervals before and after it count.
+    anew = [llama(), llama(10, call_seconds=6.0, decodes=60), llama(20, call_seconds=0.0, decodes=0), llama(30)]
+    assert metrics.utilisation(anew) == pytest.approx((0.5 + 0.1) / 2)
+    assert metrics.utilisation(llamas[:1]) is None
+    assert metrics.utilisation([vllm(running=None), vllm(5, running=None)]) is None
+
+
+def test_labels_are_what_tells_numbers_apart():
+    assert metrics.label_names(TEXTS[LLAMA]) == []
+    assert {"engine", "model_name", "finished_reason"} <= set(metrics.label_names(TEXTS[VLLM]))
+    with pytest.raises(MetricsError, match="not what a model server answers"):
+        metrics.label_names("<html>{")
+
+
 @pytest.mark.parametrize("looks", [[], [llama()], [llama(), llama()]])
 def test_too_few_looks_are_no_samples_but_have_their_columns(looks):
     frame = metrics.samples(looks)
@@ -274,7 +293,8 @@ def test_the_key_is_sent_and_never_shown():
     with engine(answer, ApiKey(MODEL_KEY)) as looked:
         assert looked.scrape().completion_tokens == 18
         assert repr(looked) == "EngineMetrics(http://model:8080)"
-    assert seen == [("/metrics", f"Bearer {MODEL_KEY}")]
+        assert looked.text() == TEXTS[LLAMA]
+    assert seen == 2 * [("/metrics", f"Bearer {MODEL_KEY}")]
 
 
 @pytest.mark.parametrize(
@@ -330,6 +350,7 @@ def test_watching_goes_on_beside_other_work_and_ends_with_it():
     ended = len(seen)
     assert ended >= live >= 3
     assert repr(seen) == f"Samples({ended} intervals)"
+    assert seen.busy == 0, "five tokens more at every look, and no seconds of computing"
     assert list(seen.frame.columns) == list(metrics.COLUMNS)
 
 
