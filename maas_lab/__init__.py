@@ -22,6 +22,7 @@ _HOME = {
     "errors": "maas_lab.errors",
     "expect": "maas_lab.client",
     "faults": "maas_lab.faults",
+    "hoarding": "maas_lab.hoarding",
     "keep_asking": "maas_lab.rollout",
     "manifests": "maas_lab.manifests",
     "metrics": "maas_lab.metrics",

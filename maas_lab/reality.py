@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 WHAT_RUNS = "maas-lab/what-runs"
 COMPONENT = "app.kubernetes.io/component"
-REAL, STAND_IN, UNKNOWN = "real", "stand-in", "not told"
+REAL, STAND_IN, SIMULATION, UNKNOWN = "real", "stand-in", "simulation", "not told"
 _PRODUCT = "nvidia.com/gpu.product"  # a label that NVIDIA's operator gives to nodes
 
 Told = Mapping[str, Mapping[str, str]]
@@ -71,6 +71,19 @@ def parts(platform: Platform, gateway: Gateway) -> Table[Part]:
     return Table(
         Part, [*rows, _network(platform.gateway_route(), told), *pods, *_catalog(gateway, platform.model, told)]
     )
+
+
+def is_simulation(cluster: Cluster, name: str) -> bool:
+    """Tell whether a cluster says itself that nothing is behind a name; one that says nothing means it.
+
+    Args:
+        cluster: as a user who may look at nodes; else nothing is told.
+        name: of an image or another part, e.g. a resource of its nodes.
+    """
+    try:
+        return _told(cluster.list("Node")).get(name, {}).get("real") == SIMULATION
+    except NotAllowed:
+        return False
 
 
 def _told(nodes: Iterable[KubeObject]) -> dict[str, dict[str, str]]:

@@ -42,6 +42,7 @@ PURE = {
             "caps",
             "capacity",
             "memory",
+            "problem",
         )
     ),
     *("amounts.py", "metrics.py", "rows.py", "windows.py", "refusals.py", "errors.py", "keys.py"),

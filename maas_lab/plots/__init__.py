@@ -9,6 +9,7 @@ from maas_lab.plots.cost import cost_over_time, hoarded_and_shared
 from maas_lab.plots.engine import utilisation
 from maas_lab.plots.figure import STYLE, DescribedFigure
 from maas_lab.plots.memory import memory
+from maas_lab.plots.problem import slots_used
 from maas_lab.plots.runs import runs_by_status
 from maas_lab.plots.usage import hits_by_hour, tokens_by
 
@@ -24,6 +25,7 @@ __all__ = [
     "overspent",
     "rollout",
     "runs_by_status",
+    "slots_used",
     "tokens_by",
     "utilisation",
 ]
