@@ -171,6 +171,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Notebooks cannot ask for a fixture: bring the stack up for their kernels."""
+    own, the_users = settings.load().home, settings.load({}).home
+    assert own != the_users, "a test before this one has left the environment so that checks record in the user's home"
     if _is_notebook(item):
         item.config.stash[LAB].up()
 

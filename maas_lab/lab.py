@@ -11,7 +11,9 @@ import openai
 from maas_lab import checkup, personas, reality, settings
 from maas_lab.client import Curl, openai_client
 from maas_lab.cluster import Cluster
+from maas_lab.course import Place, arrive
 from maas_lab.errors import LabError, NotAllowed, UsageError
+from maas_lab.journal import Journal
 from maas_lab.keys import ApiKey
 from maas_lab.links import Link
 from maas_lab.local import LocalCluster
@@ -23,6 +25,7 @@ from maas_lab.tables import Finding, Table
 from maas_lab.usage_gateway import GatewayUsage
 
 if TYPE_CHECKING:
+    from maas_lab.record import Record
     from maas_lab.scraping import EngineMetrics
     from maas_lab.usage_database import DatabaseUsage
 
@@ -52,6 +55,29 @@ class Lab:
         self.cluster, self.namespace, self._machine = cluster, namespace, machine
         self._platform = Platform(cluster, namespace)
         self.model, self.gateway = self._platform.model, self._platform.gateway()
+
+    @property
+    def place(self) -> Place:
+        """The lab, as the learner's own files name it."""
+        return Place.of(self.cluster.server, self._platform.uid)
+
+    @property
+    def journal(self) -> Journal:
+        """What the lessons measured on this lab: `lab.journal.of("03")`, and who has not measured yet."""
+        return Journal(self.place)
+
+    def record(self, name: str = "") -> Record:
+        """Return which exercises of the course were passed here, when, and with how many hints.
+
+        Args:
+            name: of the learner, for the page that `.save("record.html")` writes.
+
+        Raises:
+            UsageError: the lab's file of passed exercises was changed by hand, or is damaged.
+        """
+        from maas_lab import record  # what the checks need, not everybody needs
+
+        return record.today(name)
 
     @property
     def url(self) -> str:
@@ -226,7 +252,9 @@ def connect(kubeconfig: Path | str | None = None, context: str | None = None, *,
     cluster, machine = _cluster(kubeconfig, context)
     namespace = namespace or settings.namespace()
     try:
-        return Lab(cluster, namespace, machine)
+        lab = Lab(cluster, namespace, machine)
+        arrive(lab.place)
+        return lab
     except LabError as error:
         if isinstance(error, NotAllowed):
             error.hint += _request(cluster, namespace)

@@ -34,6 +34,7 @@ class Platform:
 
     Attributes:
         facts: what its ConfigMap `maas-lab` says.
+        uid: of that ConfigMap: no other platform has it, and it is the same after a restart.
         model: the name consumers call the model by.
 
     Raises:
@@ -42,7 +43,8 @@ class Platform:
 
     def __init__(self, cluster: Cluster, namespace: str) -> None:
         self.cluster, self.namespace = cluster, namespace
-        self.facts = self._facts()
+        facts = self._facts()
+        self.facts, self.uid = facts["data"], facts["metadata"].get("uid", "")
         self.model = self.facts["model"]
 
     def gateway(self) -> Gateway:
@@ -188,9 +190,9 @@ class Platform:
             context.load_verify_locations(cadata=found["data"]["ca.crt"])
         return context
 
-    def _facts(self) -> dict[str, str]:
+    def _facts(self) -> KubeObject:
         try:
-            return self.cluster.get("ConfigMap", FACTS, self.namespace)["data"]
+            return self.cluster.get("ConfigMap", FACTS, self.namespace)
         except NotFound as error:
             raise NotFound(
                 f"{self.cluster.server} has no lab in the namespace {self.namespace}",

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from maas_lab import outfile
+from maas_lab import outfile, page
 from maas_lab.chargeback import papers, periods, tables
 from maas_lab.chargeback.frames import COUNTS, added, summary_of
 from maas_lab.chargeback.invoices import Invoice
@@ -23,8 +23,6 @@ from maas_lab.errors import UsageError
 from maas_lab.usage_frames import DIMENSIONS, UNLABELLED
 from maas_lab.windows import Window
 
-_STYLE = Path(__file__).with_name("report.css")
-_MOST_ROWS = 500  # of a table; an invoice of thousands of lines is for a spreadsheet
 _DPI = 200  # of charts: sharp on paper
 _MEASURED = (
     "Measured: every call that reached the gateway, with its time, its key, its tokens and its cost, as the gateway's "
@@ -57,9 +55,9 @@ def write(
         summary: of `usage.summary`; hours are added up where there is something else to tell rows by.
         invoice: of `chargeback.invoice`.
         reconciliation: of `chargeback.reconcile`; without one the report says that nobody has checked.
-        figures: of `maas_lab.plots`; each needs a `description`, for those who cannot see it.
+        figures: of `maas_lab.plots`, each with a `description` for those who cannot see it.
         caps: of `caps.state`: rows with `kind`, `name`, `spend`, `soft`, `cap` and `state`.
-        notes: paragraphs of plain text at the end.
+        notes: paragraphs of plain text.
 
     Raises:
         UsageError: it cannot be written, a figure has no description, or invoice or summary do not fit.
@@ -69,13 +67,17 @@ def write(
     main = [
         _to_pay(to_pay, invoice, reconciliation),
         _charts(list(figures)),
-        _section("Usage", "".join(map(_table, [*usage, *_booked(summary, invoice)]))),
-        _section("Reconciliation", _reconciled(reconciliation)) if reconciliation else "",
-        _section("Caps", _table(_caps(caps))) if caps is not None else "",
-        _section("What is measured, and what is not", _paragraphs(_MEASURED)),
-        _section("Notes", _paragraphs(notes)) if notes else "",
+        page.section("Usage", "".join(map(page.table, [*usage, *_booked(summary, invoice)]))),
+        _reconciled(reconciliation) if reconciliation else "",
+        page.section("Caps", page.table(_caps(caps))) if caps is not None else "",
+        page.section("What is measured, and what is not", page.paragraphs(_MEASURED)),
+        page.section("Notes", page.paragraphs(notes)) if notes else "",
     ]
-    return outfile.write(path, _page(title, _header(title, window, invoice), main, _footer(title, window)).encode())
+    return outfile.write(path, _page(title, window, invoice, main).encode())
+
+
+def _page(title: str, window: Window, invoice: Invoice, main: Iterable[str]) -> str:
+    return page.page(title, _header(title, window, invoice), main, periods.words(window))
 
 
 def _check(window: Window, invoice: Invoice, notes: Sequence[str]) -> None:
@@ -87,21 +89,6 @@ def _check(window: Window, invoice: Invoice, notes: Sequence[str]) -> None:
         raise UsageError("the invoice is about another period than the report", why, "make both of the same window")
 
 
-def _page(title: str, header: str, main: Iterable[str], footer: str) -> str:
-    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-    head = [
-        '<meta charset="utf-8">',
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        '<meta name="referrer" content="no-referrer">',
-        f"<title>{escape(tables.clean(title))}</title>",
-        f"<style>\n{_STYLE.read_text(encoding='utf-8')}</style>",
-    ]
-    lines = "\n".join(head)
-    body = "\n".join([header, "<main>", *filter(None, main), "</main>", footer])
-    return f'<!doctype html>\n<html lang="en">\n<head>\n{lines}\n</head>\n<body>\n{body}\n</body>\n</html>\n'
-
-
 def _header(title: str, window: Window, invoice: Invoice) -> str:
     totals = invoice.totals
     told = {
@@ -111,45 +98,33 @@ def _header(title: str, window: Window, invoice: Invoice) -> str:
         "Tokens": f"{int(totals['total_tokens'].sum()):,}",
         "Applications": f"{len(set(totals['application']) - {UNLABELLED}):,}" if "application" in totals else "",
     }
-    kinds = [' class="total"', *[""] * len(told)]
-    large = "".join(
-        f"<div{kind}><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>"
-        for kind, (name, value) in zip(kinds, told.items(), strict=False)
-        if value
-    )
-    span = f"{periods.words(window)} ({periods.length(window)})"
-    return (
-        f'<header><h1>{escape(tables.clean(title))}</h1><p>{escape(span)}</p><dl class="figures">{large}</dl></header>'
-    )
-
-
-def _footer(title: str, window: Window) -> str:
-    return f"<footer>{escape(tables.clean(title))} · {escape(periods.words(window))}</footer>"
+    return page.header(title, f"{periods.words(window)} ({periods.length(window)})", told)
 
 
 def _to_pay(totals: Sheet, invoice: Invoice, reconciliation: Reconciliation | None) -> str:
     rules = f'<dl class="rules">{papers.html_rules(invoice)}</dl>'
-    return _section("Who pays what", f"{_state(reconciliation)}{_table(totals)}{rules}")
+    return page.section("Who pays what", f"{_state(reconciliation)}{page.table(totals)}{rules}")
 
 
 def _state(reconciliation: Reconciliation | None) -> str:
     if reconciliation is None:
-        return '<p class="state open">Not reconciled: nobody has compared this bill with what the clients saw.</p>'
+        return page.state("Not reconciled: nobody has compared this bill with what the clients saw.", good=False)
     if not reconciliation.balanced:
         told = "Not balanced: clients, gateway and invoice differ, and the data does not show why. See Reconciliation."
-        return f'<p class="state open">{told}</p>'
+        return page.state(told, good=False)
     told = (
         "Reconciled: what the clients saw, what the gateway booked and what is billed agree, or the data shows why not."
     )
-    return f'<p class="state">{told}</p>'
+    return page.state(told, good=True)
 
 
 def _reconciled(reconciliation: Reconciliation) -> str:
-    return "".join(_table(sheet) for sheet in reconciliation.sheets() if sheet.rows)
+    told = "".join(page.table(sheet) for sheet in reconciliation.sheets() if sheet.rows)
+    return page.section("Reconciliation", told)
 
 
 def _charts(figures: list[Any]) -> str:
-    return _section("Charts", "".join(map(_chart, figures))) if figures else ""
+    return page.section("Charts", "".join(map(_chart, figures))) if figures else ""
 
 
 def _chart(figure: Any) -> str:
@@ -197,23 +172,3 @@ def _cap(value: Any) -> str:
     if value is None:
         return "none"
     return tables.clean(value) if isinstance(value, str) else tables.money_text(amount(value, "a cap"))
-
-
-def _table(sheet: Sheet) -> str:
-    left = len(sheet.rows) - _MOST_ROWS
-    if left > 0:
-        caption = f"{sheet.caption}: the first {_MOST_ROWS:,} of {len(sheet.rows):,} lines; the total is of all"
-        sheet = Sheet(caption, sheet.columns, sheet.rows[:_MOST_ROWS], sheet.foot, sheet.currency)
-    told = escape(tables.clean(sheet.caption))
-    if not sheet.rows:
-        return f"<p>{told}: nothing.</p>"
-    # What may scroll sideways on a small screen must be reachable by keyboard.
-    return f'<div class="wide" role="region" tabindex="0" aria-label="{told}">{tables.html(sheet)}</div>'
-
-
-def _section(heading: str, content: str) -> str:
-    return f"<section><h2>{escape(heading)}</h2>\n{content}</section>"
-
-
-def _paragraphs(texts: Sequence[str]) -> str:
-    return "".join(f"<p>{escape(text)}</p>" for text in texts)

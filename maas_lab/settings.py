@@ -18,6 +18,7 @@ NAMESPACE = "maas-system"  # where manifests/ put the platform
 FACTS = "maas-lab"  # the ConfigMap there that says where everything is
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 INSTALLER = "MAAS_LAB_INSTALLER"
+COURSE = "course"  # the folder of the learner's own files in the lab's home
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,11 @@ class Settings:
     def runtime_folder(self) -> Path:
         """Where the runtime environment is installed; several homes may share one."""
         return self.runtime or self.home / "runtime"
+
+    @property
+    def course(self) -> Path:
+        """Where the learner's own files are: the numbers they measured, and the exercises they passed."""
+        return self.home / COURSE
 
 
 def load(env: Mapping[str, str] | None = None) -> Settings:
@@ -191,7 +197,7 @@ def never_proxy_loopback() -> None:
 def _read(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # a home that is a file is told by whoever wants to write there
         return {}
     except PermissionError as error:
         raise UsageError(f"cannot read {file}", str(error), f"chmod u+r {file}") from error

@@ -48,7 +48,12 @@ PURE = {
     *("amounts.py", "metrics.py", "rows.py", "windows.py", "refusals.py", "errors.py", "keys.py"),
     *("manifests.py", "kustomization.py", "transformers.py", "patches.py", "yamlfile.py", "jsonpatch.py"),
     *("portal_rows.py", "portal_usage.py", "portal_refusals.py", "cap_shares.py"),
-    *("report.py", "outfile.py", *(name for name in MODULES if name.startswith(("chargeback/", "capacity/")))),
+    *(
+        "report.py",
+        "page.py",
+        "outfile.py",
+        *(name for name in MODULES if name.startswith(("chargeback/", "capacity/"))),
+    ),
     *("statuses.py", "kinds.py", "objects.py", "readiness.py", "tables.py"),
 }
 NETWORK = {

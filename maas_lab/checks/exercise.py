@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections import Counter
 from dataclasses import dataclass
 from numbers import Number
 from typing import Any, NoReturn
 
-from maas_lab.errors import NotDoneYet, NotQuite
+from maas_lab import passes
+from maas_lab.errors import LabError, NotDoneYet, NotQuite
 
 _asked: Counter[str] = Counter()
 
@@ -48,11 +50,18 @@ class Exercise:
         raise NotQuite(f"Exercise {self.number}: {saw}", why, self._next_hint())
 
     def right(self, sentence: str) -> None:
-        """Print the one line of a solved exercise."""
-        _asked.pop(self.number, None)
+        """Print the one line of a solved exercise, and record that it is solved; where that fails, a second line."""
+        shown = min(_asked.pop(self.number, 0), len(self.hints))
         print(f"Exercise {self.number} is right: {sentence}")
+        try:
+            passes.passed(self.number, shown, len(self.hints))
+        except (LabError, OSError) as error:  # what is right stays right where nothing can be written
+            told = error.lines() if isinstance(error, LabError) else [str(error)]
+            print("It is not in your record:", "; ".join(line.strip() for line in told))
 
     def _next_hint(self) -> str:
         asked = _asked[self.number]
         _asked[self.number] += 1
+        with contextlib.suppress(LabError, OSError):  # `right` counts them again, and says what fails
+            passes.hinted(self.number, min(asked + 1, len(self.hints)))
         return self.hints[asked] if asked < len(self.hints) else f"read the section “{self.section}” again"

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import json
-import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from maas_lab.errors import EnvironmentFault, UsageError
+from maas_lab.private import SPACE_HINT, told_plainly, try_lock, write_private
+from maas_lab.settings import COURSE
 
 MARKER = ".maas-lab"
 ROOM = 100_000_000  # bytes; a fresh home holds 42 MB, and rows and logs are added to it
-SPACE_HINT = "free some space there, or set MAAS_LAB_HOME to a folder on another disk"
 OURS = ("run", "logs", "kube", "kubeconfig", "pods", "volumes", "runtime", "ports.json", MARKER)
+YOURS = ("config.toml", COURSE)  # the user's: they may be there first, and they stay
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class Home:
         """
         with told_plainly(self.root):
             self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
-            strange = [p.name for p in self.root.iterdir() if p.name not in (*OURS, "config.toml")]
+            strange = [p.name for p in self.root.iterdir() if p.name not in (*OURS, *YOURS)]
             if strange and not (self.root / MARKER).exists():
                 raise UsageError(
                     f"{self.root} is not empty and is no lab's home",
@@ -127,33 +126,3 @@ class Home:
 def _daemon(status: dict[str, Any]) -> dict[str, Any]:
     """Return what tells one start of the daemon from every other."""
     return {name: status.get(name) for name in ("pid", "created")}
-
-
-def write_private(file: Path, content: str | bytes) -> None:
-    """Write a file that only its owner may read, aside and then in place."""
-    aside = file.with_name(f"{file.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
-        stream.write(content.encode() if isinstance(content, str) else content)
-    aside.replace(file)
-
-
-def try_lock(descriptor: int) -> bool:
-    """Take an exclusive lock on an open file; the kernel frees it when the holder ends, however it ends."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-@contextlib.contextmanager
-def told_plainly(folder: Path) -> Iterator[None]:
-    """Turn the operating system's refusals into errors that say what to do."""
-    try:
-        yield
-    except OSError as error:
-        if isinstance(error, BlockingIOError | InterruptedError | ChildProcessError):
-            raise
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        hint = SPACE_HINT if full else "set MAAS_LAB_HOME to a folder that you may write to"
-        raise EnvironmentFault(f"cannot write to {folder}", str(error), hint) from error
