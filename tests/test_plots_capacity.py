@@ -70,8 +70,17 @@ def test_the_title_is_the_finding_and_the_description_has_all_numbers(figure):
 
 def test_overloaded_servers_are_told_apart():
     figure = plots.capacity(Load(19_000, 1, 20, 200), SLOW, p95=60)
-    assert "overloaded" in bars(figure.axes[1])
+    lower = figure.axes[1]
+    assert bars(lower)["overloaded"]
+    [overloaded] = [one for one in lower.containers if one.get_label() == "overloaded"]
+    assert {bar.get_height() for bar in overloaded} == {max(bar.get_height() for bar in lower.patches)}
     assert "overloaded" in figure.description
+
+
+def test_overloaded_servers_with_a_slot_for_everybody_are_called_slow():
+    lower = plots.capacity(COMPANY, Server(40, 8, 61)).axes[1]
+    found = dict(zip(texts(lower), [text.get_position()[1] for text in lower.texts], strict=True))
+    assert found["slow"] == max(bar.get_height() for bar in lower.patches) > 0
 
 
 @pytest.mark.parametrize(
@@ -132,17 +141,20 @@ def test_what_is_missing_stands_beyond_the_end_of_the_card():
     [axes] = figure.axes
     assert sum(bar.get_width() for bar in axes.patches) == pytest.approx(24 + 1.61, abs=0.01)
     assert texts(axes) == [" 1.6 missing"]
-    assert title(figure) == "Granite-3.1-8b-Instruct bf16 and 8 calls of 4,096 tokens do not fit 24 GB by 1.6 GB"
+    assert title(figure) == (
+        "Granite-3.1-8b-Instruct bf16 and 8 calls of 4,096 tokens do not fit a 24 GB card: 1.6 GB are missing"
+    )
     assert "1.6 missing" in figure.description
 
 
 def test_several_cards_are_bars_and_the_title_sorts_them():
     figure = plots.memory(fit("bf16"), fit("w8a8"), fit("w4a16"))
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
-    assert labels == ["bf16, 24 GB", "w8a8, 24 GB", "w4a16, 24 GB"]
-    assert title(figure) == (
-        "Granite-3.1-8b-Instruct, 8 calls of 4,096 tokens: fits: w8a8, 24 GB, w4a16, 24 GB; does not: bf16, 24 GB"
-    )
+    assert labels == ["bf16 on 24 GB", "w8a8 on 24 GB", "w4a16 on 24 GB"]
+    assert title(figure) == "w8a8 on 24 GB and w4a16 on 24 GB: fit; bf16 on 24 GB: does not"
+    assert title(plots.memory(fit(), fit(card=80))) == "w4a16 on 24 GB and w4a16 on 80 GB: all fit"
+    assert title(plots.memory(fit("bf16"), fit("bf16", card=16))) == "bf16 on 24 GB and bf16 on 16 GB: none fits"
+    assert title(plots.memory(*[fit()] * 5, *[fit("bf16")] * 3)) == "5 of 8 fit"
 
 
 def test_parts_differ_by_more_than_their_colour():

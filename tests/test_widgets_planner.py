@@ -103,7 +103,7 @@ def test_the_calculator_answers_the_question_of_the_course():
     assert calculator.fit
     assert "It fits yes" in " ".join(told(calculator).split())
     assert "Users it has room for 22" in " ".join(told(calculator).split())
-    assert "9.8 GB to spare" in html.unescape(calculator._chart.value)
+    assert "9.8 GB are free" in html.unescape(calculator._chart.value)
 
 
 def test_every_field_counts():

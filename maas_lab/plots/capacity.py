@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from maas_lab.capacity import Load, Queue, Server, hoarded, replicas_for, shared
 from maas_lab.plots.figure import CATEGORIES, REJECTED, WHITE, DescribedFigure, count, drawing, finish, legend, percent
 
+_BOX = {"facecolor": WHITE, "edgecolor": "none", "pad": 0.5}  # so that a label on a line can be read
 _AROUND = 4  # bars on either side of the number that is enough
 _CUT = 6  # times the target: a longer bar is cut
 # What a bar of waiting means, and how it looks.
@@ -24,7 +25,8 @@ def capacity(load: Load, server: Server, p95: float = 2.0) -> DescribedFigure:
         p95: seconds that 95 % of the questions may wait at most.
 
     Returns:
-        A figure whose title says how many GPUs it takes each way. Bars much longer than `p95` are cut, and say so.
+        A figure whose title says how many GPUs it takes each way. Bars much longer than `p95` are cut, and say so;
+        those of overloaded servers, which write less than people want, are as high as the chart.
 
     Raises:
         UsageError: `p95` is no number of seconds above 0.
@@ -71,12 +73,13 @@ def _waits(axes: Axes, queues: list[Queue], states: list[str], p95: float) -> No
     top = min(max(p95, *(queue.wait_p95 for queue in queues)), _CUT * p95)
     for state, look in _STATES.items():
         places = [n for n, one in enumerate(states) if one == state]
-        heights = [min(queues[n].wait_p95, top) for n in places]
+        heights = [top if state == "overloaded" else min(queues[n].wait_p95, top) for n in places]
         style = {"color": look.color, "hatch": look.hatch, "edgecolor": WHITE}
         axes.bar(places, heights, 0.7, label=state if places else "", **style)
-    for n, queue in enumerate(queues):
-        cut = " ↑" if queue.wait_p95 > top else ""
-        axes.text(n, min(queue.wait_p95, top), _seconds(queue.wait_p95) + cut, ha="center", va="bottom", fontsize=9)
+    for n, (queue, state) in enumerate(zip(queues, states, strict=True)):
+        height = top if state == "overloaded" else min(queue.wait_p95, top)
+        place = {"ha": "center", "va": "bottom", "fontsize": 9, "bbox": _BOX}
+        axes.text(n, height, _label(queue, state, top, p95), **place)
     axes.axhline(p95, color="black", linestyle="--", linewidth=1.2, label=f"wanted: {_seconds(p95)}")
     axes.set_xticks(range(len(queues)), [f"{queue.replicas:,}" for queue in queues])
     axes.set_xlim(-0.6, max(len(queues), 3) - 0.4)
@@ -84,6 +87,13 @@ def _waits(axes: Axes, queues: list[Queue], states: list[str], p95: float) -> No
     axes.set_ylabel("waiting, p95, seconds")
     finish(axes)
     legend(axes)
+
+
+def _label(queue: Queue, state: str, top: float, p95: float) -> str:
+    """Return how long people wait; of servers that are overloaded though nobody waits, that their answers are slow."""
+    if state == "overloaded" and queue.wait_p95 <= p95:
+        return "slow"
+    return _seconds(queue.wait_p95) + (" ↑" if queue.wait_p95 > top else "")
 
 
 def _finding(alone: Queue, needed: Queue) -> str:

@@ -16,10 +16,12 @@ from maas_lab.plots.figure import (
     drawing,
     finish,
     legend,
+    listed,
     shown,
 )
 
 _GB = 1e9
+_TOLD = 6  # bars that a title tells one by one
 _PARTS = {
     "weights": CATEGORIES[0],
     "calls (KV cache)": CATEGORIES[1],
@@ -42,14 +44,15 @@ def memory(*fits: Fit) -> DescribedFigure:
     """
     if not fits:
         raise UsageError("there is nothing to draw", hint='plots.memory(capacity.fits(model, "w4a16", card_gb=24))')
-    title = "; ".join(_verdict(fit) for fit in fits) if len(fits) < 3 else _sorted_out(fits)
+    title = _verdict(fits[0]) if len(fits) == 1 else _sorted_out(fits)
     words = f"{title}. A bar each, in GB. {' '.join(_words(fit) for fit in fits)}"
     with drawing(title, words, figsize=(8, 1.7 + 0.6 * len(fits))) as (figure, (axes,)):
         for row, fit in enumerate(fits):
             _bar(axes, -row, fit, named=row == 0)
         axes.set_yticks([-row for row in range(len(fits))], [shown(_name(fit), 34) for fit in fits])
         axes.tick_params(axis="y", length=0)
-        axes.set_xlim(0, 1.15 * max(max(fit.card, fit.card - fit.free) for fit in fits) / _GB)
+        ends = [1.05 * fit.card if fit else 1.25 * (fit.card - fit.free) for fit in fits]  # with room for `missing`
+        axes.set_xlim(0, max(ends) / _GB)
         axes.set_ylim(-len(fits) + 0.4, 0.6)
         axes.set_xlabel("GB of 10⁹ bytes")
         finish(axes, "x")
@@ -76,22 +79,25 @@ def _bar(axes: Axes, row: int, fit: Fit, *, named: bool) -> None:
 
 
 def _name(fit: Fit) -> str:
-    return f"{fit.precision}, {fit.card_gb:g} GB"
+    return f"{fit.precision} on {fit.card_gb:g} GB"
 
 
 def _verdict(fit: Fit) -> str:
     calls = f"{fit.users} {'call' if fit.users == 1 else 'calls'} of {fit.context:,} tokens"
-    left = f"with {fit.free / _GB:.1f} GB to spare" if fit else f"by {-fit.free / _GB:.1f} GB"
-    return f"{fit.model.name} {fit.precision} and {calls} {'fit' if fit else 'do not fit'} {fit.card_gb:g} GB {left}"
+    left = f"{abs(fit.free) / _GB:.1f} GB are {'free' if fit else 'missing'}"
+    verb = "fit" if fit else "do not fit"
+    return f"{fit.model.name} {fit.precision} and {calls} {verb} a {fit.card_gb:g} GB card: {left}"
 
 
 def _sorted_out(fits: tuple[Fit, ...]) -> str:
     good, bad = ([_name(fit) for fit in fits if bool(fit) is wanted] for wanted in (True, False))
-    fit = fits[0]
-    told = [f"fits: {', '.join(good) or 'none'}", *([f"does not: {', '.join(bad)}"] if bad else [])]
-    same = len({(one.model.name, one.users, one.context) for one in fits}) == 1
-    head = f"{fit.model.name}, {fit.users} calls of {fit.context:,} tokens: " if same else ""
-    return head + "; ".join(told)
+    if len(fits) > _TOLD:
+        return f"{len(good)} of {len(fits)} fit"
+    if not (good and bad):
+        return f"{listed(good or bad)}: {'all fit' if good else 'none fits'}"
+    return (
+        f"{listed(good)}: {'fits' if len(good) == 1 else 'fit'}; {listed(bad)}: {'does' if len(bad) == 1 else 'do'} not"
+    )
 
 
 def _words(fit: Fit) -> str:
