@@ -29,13 +29,13 @@ def told(widget):
     return " ".join([html.unescape(text), *parts])
 
 
-def sliders(planner):
+def fields(planner):
     return planner.people, planner.active, planner.questions, planner.tokens, planner.p95
 
 
 def test_the_planner_begins_with_the_load_it_was_given():
     planner = widgets.capacity_planner(STORY, SLOW)
-    assert [slider.value for slider in sliders(planner)] == [7, 1, 90, 400, 2.0]
+    assert [field.value for field in fields(planner)] == [7, 1, 90, 400, 2.0]
     assert planner.load == STORY
     assert planner.needed == replicas_for(STORY, SLOW, 2.0)
     assert planner.queue == shared(STORY, SLOW, planner.needed)
@@ -61,26 +61,36 @@ def test_a_moved_slider_tells_everything_anew():
 
 def test_sliders_are_wide_enough_for_what_was_measured():
     planner = widgets.capacity_planner(Load(50_000, 0.001, 500.5, 3.25), SLOW, p95=90)
-    assert [slider.value for slider in sliders(planner)] == [50_000, 0.001, 500.5, 3.25, 90]
+    assert [field.value for field in fields(planner)] == [50_000, 0.001, 500.5, 3.25, 90]
     assert planner.load == Load(50_000, 0.001, 500.5, 3.25)
 
 
 def test_every_end_of_every_slider_is_a_plan():
     planner = widgets.capacity_planner(STORY, SLOW)
-    for slider in sliders(planner):
-        kept = slider.value
-        for end in (slider.min, slider.max):
-            slider.value = end
+    for field in fields(planner):
+        kept = field.value
+        for end in (field.min, field.max):
+            field.value = end
             assert 1 <= planner.needed <= planner.alone.replicas
-        slider.value = kept
+        field.value = kept
 
 
-def test_sliders_have_labels_and_act_when_they_are_let_go():
+def test_a_slider_and_its_field_are_one():
     planner = widgets.capacity_planner(STORY, SLOW)
-    labels = [slider.description for slider in sliders(planner)]
+    planner.sliders[0].value = 700
+    assert (planner.people.value, planner.load.people) == (700, 700)
+    planner.people.value = 70
+    assert planner.sliders[0].value == 70
+    for field, slider in zip(fields(planner), planner.sliders, strict=True):
+        assert (field.min, field.max, field.step) == (slider.min, slider.max, slider.step)
+        assert not slider.continuous_update
+
+
+def test_fields_have_labels_and_what_comes_of_them_is_announced():
+    planner = widgets.capacity_planner(STORY, SLOW)
+    labels = [field.description for field in fields(planner)]
     assert all(labels)
     assert len(set(labels)) == 5
-    assert not any(slider.continuous_update for slider in sliders(planner))
     assert 'role="status"' in planner._told.value
     assert re.search(r'<img [^>]*alt="7 GPUs with one for each person', planner._chart.value)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-from ipywidgets import HTML, FloatSlider, IntSlider, VBox
+from ipywidgets import HTML, BoundedFloatText, BoundedIntText, FloatSlider, HBox, IntSlider, Layout, VBox, link
 
 from maas_lab import plots
 from maas_lab.capacity import Load, Queue, Server, hoarded, replicas_for, shared
@@ -18,18 +18,21 @@ _PEOPLE = 19_000
 class CapacityPlanner(Panel):
     """Sliders over `capacity` and `plots.capacity`: move one, and GPUs and waiting are told anew.
 
+    Each slider has a field beside it with the same number, to type it in, and for those who do not see the slider.
+
     Args:
         load: where the sliders begin.
         server: what one GPU does.
         p95: seconds that 95 % of the questions may wait at most.
 
     Attributes:
-        people: the slider of all who may ask.
-        active: the slider of the share of them that works at the same time.
-        questions: the slider of questions per hour of an active person.
-        tokens: the slider of tokens per answer.
-        p95: the slider of the seconds that 95 % of the questions may wait.
-        load: as the sliders are set.
+        people: the field of all who may ask.
+        active: the field of the share of them that works at the same time, 0.01 to 1.
+        questions: the field of questions per hour of an active person.
+        tokens: the field of tokens per answer.
+        p95: the field of the seconds that 95 % of the questions may wait.
+        sliders: one for each of the fields.
+        load: as the fields are set.
         needed: GPUs it takes when they are shared.
         alone: how it is with a GPU for each person.
         queue: how it is when all share `needed` GPUs.
@@ -46,20 +49,23 @@ The same in code, `load` being capacity.Load(people=..., active=..., questions_p
     def __init__(self, load: Load, server: Server, p95: float = 2.0) -> None:
         replicas_for(load, server, p95)  # says what is wrong, before a slider does in its own words
         self.server = server
-        self.people = _slider(IntSlider, "People:", load.people, 1, _PEOPLE, 1, ",d")
-        self.active = _slider(FloatSlider, "Active at a time:", load.active, 0.01, 1, 0.01, ".0%")
-        self.questions = _slider(FloatSlider, "Questions per hour:", load.questions_per_hour, 1, 120, 1, ",.0f")
-        self.tokens = _slider(FloatSlider, "Tokens per answer:", load.tokens_per_answer, 10, 2000, 10, ",.0f")
-        self.p95 = _slider(FloatSlider, "Longest waiting, p95, s:", p95, 0.5, 30, 0.5, ".1f")
+        self.people = _field(BoundedIntText, "People:", load.people, 1, _PEOPLE, 1)
+        self.active = _field(BoundedFloatText, "Share active at a time:", load.active, 0.01, 1, 0.01)
+        self.questions = _field(BoundedFloatText, "Questions per hour, each:", load.questions_per_hour, 1, 120, 1)
+        self.tokens = _field(BoundedFloatText, "Tokens per answer:", load.tokens_per_answer, 10, 2000, 10)
+        self.p95 = _field(BoundedFloatText, "Seconds 95 % may wait:", p95, 0.5, 30, 0.5)
+        self._fields = (self.people, self.active, self.questions, self.tokens, self.p95)
+        self.sliders = tuple(map(_slider, self._fields))
         self._told, self._chart = HTML(), HTML()
-        self._sliders = (self.people, self.active, self.questions, self.tokens, self.p95)
-        super().__init__([HTML("<h3>How many GPUs?</h3>"), VBox(self._sliders), self._told, self._chart], [])
-        for slider in self._sliders:
-            slider.observe(lambda _: self._plan(), "value")
+        wrap = {"flex_flow": "row wrap"}
+        pairs = [HBox(pair, layout=Layout(**wrap)) for pair in zip(self._fields, self.sliders, strict=True)]
+        super().__init__([HTML("<h3>How many GPUs?</h3>"), VBox(pairs), self._told, self._chart], [])
+        for field in self._fields:
+            field.observe(lambda _: self._plan(), "value")
         self._plan()
 
     def _plan(self) -> None:
-        people, active, questions, tokens, p95 = (slider.value for slider in self._sliders)
+        people, active, questions, tokens, p95 = (field.value for field in self._fields)
         self.load = Load(people, active, questions, tokens)
         self.needed = replicas_for(self.load, self.server, p95)
         self.alone, self.queue = hoarded(self.load, self.server), shared(self.load, self.server, self.needed)
@@ -81,11 +87,20 @@ def capacity_planner(load: Load, server: Server, p95: float = 2.0) -> CapacityPl
     return CapacityPlanner(load, server, p95)
 
 
-def _slider(kind: Any, label: str, value: float, least: float, most: float, step: float, form: str) -> Any:
-    """Make a slider that can show its first value, whatever that is; it acts when it is let go."""
+def _field(kind: Any, label: str, value: float, least: float, most: float, step: float) -> Any:
+    """Make a field that can hold its first value, whatever that is."""
     ends = {"min": min(least, value), "max": max(most, value), "step": step}
-    options = {"readout_format": form, "continuous_update": False, **beside("40em", "12em")}
-    return kind(value=value, description=label, **ends, **options)
+    return kind(value=value, description=label, **ends, **beside("22em", "13em"))
+
+
+def _slider(field: Any) -> Any:
+    """Make a slider that always shows what the field holds; it acts when it is let go."""
+    kind = IntSlider if isinstance(field, BoundedIntText) else FloatSlider
+    ends = {"min": field.min, "max": field.max, "step": field.step, "value": field.value}
+    place = Layout(width="min(calc(100% - 4px), 20em)")
+    slider = kind(readout=False, continuous_update=False, layout=place, **ends)
+    link((field, "value"), (slider, "value"))
+    return slider
 
 
 def _told(load: Load, alone: Queue, queue: Queue) -> str:
