@@ -79,7 +79,7 @@ class Precision:
     Args:
         name: as vLLM's model names or llama.cpp's files tell it.
         bits: of a weight of a linear layer, with its part of the scale that a group of them shares.
-        table: bits of a weight of the table of words; None means as llama.cpp chooses.
+        table: bits of a weight of the table of words; None means as llama-quantize chooses.
         norm: bits of a weight of a norm.
         untied: whether the table is stored twice, once for words in and once for words out.
     """
@@ -93,7 +93,9 @@ class Precision:
 
 # vLLM: w8a8 is INT8 with a scale for each row, which is too little to count; w4a16 is INT4 with a scale of 16 bits for
 # 128 weights. The published w8a8 files of Granite (8.78 GB) show a table that is not quantised, and stored twice.
-# llama.cpp: blocks of 32 weights with a scale of 16 bits; Q4_1 has a minimum of 16 bits too. Norms stay in 32 bits.
+# llama.cpp: blocks of 32 weights with a scale of 16 bits; Q4_1 has a minimum of 16 bits too. Norms stay in 32 bits. The
+# lab's file in Q4_0 has the table of words in Q4_0 too; llama-quantize gives it more bits unless told `--pure`, and so
+# it is in the file in Q4_1 that the lab begins with.
 PRECISIONS = {
     one.name: one
     for one in (
@@ -104,7 +106,7 @@ PRECISIONS = {
         Precision("F16", 16, norm=32),
         Precision("Q8_0", 8 + 16 / 32, table=8.5, norm=32),
         Precision("Q4_1", 4 + 32 / 32, table=None, norm=32),
-        Precision("Q4_0", 4 + 16 / 32, table=None, norm=32),
+        Precision("Q4_0", 4 + 16 / 32, table=4.5, norm=32),
     )
 }
 
