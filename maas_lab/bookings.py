@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from maas_lab import wait
 from maas_lab.errors import GatewayError
-from maas_lab.rest import Rest
+from maas_lab.rest import CHANGES, Rest
 from maas_lab.rows import booked_hash, call_outcome, moment, served_name
 
 PATH = "/spend/logs/v2"
@@ -171,7 +171,7 @@ class Reader:
                     break
             return total <= len(found) == known
 
-        wait.until(complete, what="a complete listing of the gateway's spend rows", timeout=120)
+        wait.until(complete, what="a complete listing of the gateway's spend rows", timeout=120, hint=CHANGES)
         return found
 
     def _page(self, span: Span, number: int = 1, size: int = PAGE) -> tuple[Rows, int]:
@@ -186,7 +186,7 @@ class Reader:
             # Rows may have been deleted between count and rows; then ask again.
             return told if number > 1 or len(told["data"]) >= min(size, told["total"]) else None
 
-        told = wait.until(read, what=f"a complete listing of {PATH}", timeout=30)
+        told = wait.until(read, what=f"a complete listing of {PATH}", timeout=30, hint=CHANGES)
         times = [_seconds(row) for row in told["data"]]
         if times != sorted(times, reverse=True):
             why = "its spend rows do not come the latest first, as those of LiteLLM 1.81.0"

@@ -34,6 +34,7 @@ SECRETS = r"sk-[\w.…-]+|ltm_admin_\w+|sha256~[\w-]+|eyJ[\w.-]+"
 _SECRETS_AND_IDS = re.compile(rf"{SECRETS}|chatcmpl-\w+|{UUID}|[0-9a-f]{{32,}}")
 _TOO_LONG = re.compile(r"exceed.*context|context.*(length|window|exceed)|maximum context", re.IGNORECASE)
 _OWNERS = {"user": "the user of this key", "team": "the team of this key"}
+_ALLOWED = {"user": "the user of this key is allowed", "team": "the team of this key is allowed"}
 _UNITS = {"requests": "request", "tokens": "token", "max_parallel_requests": "call"}
 _NAMED = {RateLimited: "rate limited", BudgetExceeded: "budget exceeded", GatewayUnreachable: "unreachable"}
 
@@ -218,10 +219,9 @@ def _limit(answer: _Answer) -> str:
     if not (found and unit):
         return "too many calls in this minute"
     owner = re.search(r"exceeded for (\w+)", answer.message)
-    who = _OWNERS.get(owner[1] if owner else "", "this key")
-    verb = "allows" if who == "this key" else "is allowed"
+    allows = _ALLOWED.get(owner[1] if owner else "", "this key allows")
     span = "at a time" if unit == "call" else "per minute"
-    return f"{who} {verb} {found[1]} {unit}{'' if found[1] == '1' else 's'} {span}"
+    return f"{allows} {found[1]} {unit}{'' if found[1] == '1' else 's'} {span}"
 
 
 def _request(answer: _Answer) -> GatewayError | None:

@@ -16,6 +16,8 @@ from maas_lab import wait
 from maas_lab.errors import LabError, UsageError
 from maas_lab.refusals import refusal, unreachable
 
+CHANGES = "it grows or shrinks while it is read: call again when fewer people change it"
+
 Read = Callable[[int, int], tuple[list[dict[str, Any]], int, int]]
 
 
@@ -118,7 +120,7 @@ class Service:
                     return len(found) >= total
             return False
 
-        wait.until(complete, what=f"a complete listing of {path}", timeout=30)
+        wait.until(complete, what=f"a complete listing of {path}", timeout=30, hint=CHANGES)
         return list(found.values())
 
 

@@ -40,7 +40,7 @@ def route(lab: Lab, namespace: str, friendly: Mapping[str, Any]) -> None:
     try:
         lab.cluster.apply(friendly, namespace, dry_run=True)
     except Rejected as error:
-        exercise.wrong(error.what, error.why)
+        exercise.wrong("the cluster does not take your Route", error.why)
     objects = render(lab.overlay("infrastructure"))
     services = {one["metadata"]["name"]: one for one in objects if one["kind"] == "Service"}
     spec = friendly["spec"]

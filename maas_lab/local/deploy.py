@@ -12,6 +12,7 @@ from maas_lab.platform import Platform
 from maas_lab.secrets import platform_secrets, users_secret
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
+ROUTES = "./lab status, ./lab logs network; then ./lab up again"
 OVERLAYS = ("infrastructure/overlays/local", "models/overlays/local")
 
 
@@ -51,7 +52,9 @@ def register(kubeconfig: Path, chosen: settings.Settings, namespace: str = setti
         model = cluster.get("InferenceService", platform.model)
         with platform.gateway() as gateway:
             # The Route leads to the pod a moment after that is Ready.
-            wait.until(gateway.version, what="the gateway's Route", timeout=30, transient=(GatewayError,))
+            wait.until(
+                gateway.version, what="the gateway's Route", timeout=30, transient=(GatewayError,), hint=ROUTES
+            )
             gateway.register_model(
                 platform.model,
                 served=platform.model,
@@ -62,7 +65,9 @@ def register(kubeconfig: Path, chosen: settings.Settings, namespace: str = setti
                 context=chosen.model.context,
                 description=model["metadata"]["annotations"]["openshift.io/description"],
             )
-        wait.until(lambda: _take_over(platform), what="the portal's Route", timeout=30, transient=(PortalError,))
+        wait.until(
+            lambda: _take_over(platform), what="the portal's Route", timeout=30, transient=(PortalError,), hint=ROUTES
+        )
 
 
 def _take_over(platform: Platform) -> bool:
