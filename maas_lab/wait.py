@@ -10,6 +10,7 @@ from typing import TypeVar
 from maas_lab.errors import TookTooLong
 
 T = TypeVar("T")
+AGAIN = "look at what runs (`./lab status`), then try again"
 
 
 def until(
@@ -20,7 +21,7 @@ def until(
     every: float = 0.1,
     transient: tuple[type[Exception], ...] = (),
     sleep: Callable[[float], object] = time.sleep,
-    hint: str = "",
+    hint: str = AGAIN,
 ) -> T:
     """Call `check` until it returns something true, and return that.
 

@@ -52,9 +52,7 @@ def register(kubeconfig: Path, chosen: settings.Settings, namespace: str = setti
         model = cluster.get("InferenceService", platform.model)
         with platform.gateway() as gateway:
             # The Route leads to the pod a moment after that is Ready.
-            wait.until(
-                gateway.version, what="the gateway's Route", timeout=30, transient=(GatewayError,), hint=ROUTES
-            )
+            wait.until(gateway.version, what="the gateway's Route", timeout=30, transient=(GatewayError,), hint=ROUTES)
             gateway.register_model(
                 platform.model,
                 served=platform.model,

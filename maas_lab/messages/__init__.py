@@ -16,7 +16,9 @@ _DEEP = 4  # through so many functions a text is followed to whoever gives it
 EXERCISES = ("NotDoneYet", "NotQuite")
 NEVER = (  # these have no limit of time, or are caught and told in other words
     "waited … s for Ctrl-C",
+    "waited … s for another run",
     "waited … s for objects",
+    "waited … s for places",
     "waited … s for the end of the looks",
     "waited … s for the end of the traffic",
     "waited … s for the portal to take another call",

@@ -41,7 +41,16 @@ GROUPS = (
     (
         "`connect()` and the cluster",
         (
-            *("access.py", "api.py", "cluster.py", "connection.py", "endpoints.py", "kinds.py", "lab.py"),
+            *(
+                "access.py",
+                "api.py",
+                "cluster.py",
+                "connection.py",
+                "diagnosis.py",
+                "endpoints.py",
+                "kinds.py",
+                "lab.py",
+            ),
             *("personas.py", "platform.py", "rights.py", "statuses.py", "waiting.py", "wait.py"),
         ),
     ),
