@@ -35,8 +35,11 @@ GROUPS = (
     ),
     ("Checks and exercises", ("checks/*", "client.py:NotQuite")),
     (
-        "Lessons: building and running them",
-        ("blanks.py", "sources.py", "lessons.py", "runner.py", "parameters.py", "journal.py", "record*.py"),
+        "Lessons: building and running them, and the record",
+        (
+            *("blanks.py", "sources.py", "lessons.py", "runner.py", "parameters.py", "page.py"),
+            *("course.py", "journal.py", "passes.py", "private.py", "record*.py", "signing.py"),
+        ),
     ),
     (
         "`connect()` and the cluster",
