@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 
+from maas_lab import palette
 from maas_lab.chargeback import tables
 from maas_lab.chargeback.tables import Sheet
 
@@ -29,7 +30,7 @@ def page(title: str, header: str, main: Iterable[str], when: str) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         '<meta name="referrer" content="no-referrer">',
         f"<title>{escape(tables.clean(title))}</title>",
-        f"<style>\n{_STYLE.read_text(encoding='utf-8')}</style>",
+        f"<style>\n{palette.css()}{_STYLE.read_text(encoding='utf-8')}</style>",
     ]
     lines = "\n".join(head)
     end = f"<footer>{escape(tables.clean(title))} · {escape(when)}</footer>"

@@ -132,6 +132,12 @@ def jupyter_address(env: Mapping[str, str] | None = None) -> str | None:
     return env.get("JUPYTER_SERVER_URL") or None
 
 
+def is_watched(env: Mapping[str, str] | None = None) -> bool:
+    """Return whether somebody has opened the notebook that this kernel runs, in JupyterLab or the like."""
+    env = os.environ if env is None else env
+    return bool(env.get("JPY_SESSION_NAME"))
+
+
 def jupyter_environment(defaults: Path, env: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the environment for JupyterLab: the user's own, with a folder of defaults that the user can override."""
     env = os.environ if env is None else env

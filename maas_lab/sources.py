@@ -11,9 +11,11 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+from maas_lab import palette
 from maas_lab.blanks import Place, blank, refuse_markers
 from maas_lab.errors import LessonError
 
+_DIAGRAM = re.compile(r"(?<=^```mermaid\n)", re.M)
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},  # without a version: it would change with every builder's Python
@@ -34,6 +36,8 @@ def read(source: Path) -> tuple[NotebookNode, list[Place]]:
     stem = re.sub(r"[^A-Za-z0-9]", "-", source.stem)
     for number, (cell, place) in enumerate(zip(notebook.cells, places, strict=True)):
         cell.id, cell.source = f"{stem}-{number:02d}", cell.source.strip("\n")
+        if cell.cell_type == "markdown":
+            cell.source = _DIAGRAM.sub(palette.mermaid(), cell.source)
         for name in [name for name in cell.metadata if name.startswith("lines_to_") or name == "cell_marker"]:
             del cell.metadata[name]
         _refuse(cell, place)

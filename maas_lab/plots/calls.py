@@ -7,11 +7,12 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.axes import Axes
 
-from maas_lab.plots.figure import LOOKS, DescribedFigure, finish, styled
+from maas_lab import palette
+from maas_lab.plots.figure import LOOKS, WHITE, DescribedFigure, drawing, finish, legend
 from maas_lab.refusals import OUTCOMES
 
 # What a pod does; a pattern each, so that the colour never stands alone.
-_STATES = {"starting": ("#56B4E9", "///"), "serving": ("#0072B2", ""), "leaving": ("#E69F00", "...")}
+_STATES = {"starting": (palette.SKY, "///"), "serving": (palette.BLUE, ""), "leaving": (palette.ORANGE, "...")}
 
 
 def calls_by_outcome(frame: pd.DataFrame) -> DescribedFigure:
@@ -25,13 +26,10 @@ def calls_by_outcome(frame: pd.DataFrame) -> DescribedFigure:
         A figure whose title says how many calls were answered; `description` says the same and more in words.
     """
     counts = counts_of(frame)
-    with styled() as figure:
-        axes = figure.subplots()
+    with drawing(finding(counts), _words(frame, counts)) as (figure, (axes,)):
         _lanes(axes, frame.sort_values("started_s"), counts)
-        axes.set_title(finding(counts))
         axes.set_xlabel("seconds since the first call")
         axes.set_ylabel("calls, one bar each")
-    figure.description = _words(frame, counts)
     return figure
 
 
@@ -48,16 +46,15 @@ def rollout(calls: pd.DataFrame, pods: pd.DataFrame) -> DescribedFigure:
     """
     counts = counts_of(calls)
     names = list(pods.groupby("pod")["from_s"].min().sort_values(kind="stable").index)
-    with styled() as figure:
-        upper, lower = figure.subplots(2, sharex=True, height_ratios=[2, 1])
+    labels = ["the old pod", "the new pod"] if len(names) == 2 else [f"pod {n + 1}" for n in range(len(names))]
+    title = f"{finding(counts)} while the pod was replaced"
+    told = f"{finding(counts)}. Above, one point per call: when it began, and how long it took. Below, "
+    told += f"what the pods did: {_told(pods, names, labels)}."
+    with drawing(title, told, 2, sharex=True, height_ratios=[2, 1]) as (figure, (upper, lower)):
         _dots(upper, calls, counts)
-        labels = ["the old pod", "the new pod"] if len(names) == 2 else [f"pod {n + 1}" for n in range(len(names))]
         _lives(lower, pods, names, labels)
-        upper.set_title(f"{finding(counts)} while the pod was replaced")
         upper.set_ylabel("seconds per call")
         lower.set_xlabel("seconds since the first call")
-    figure.description = f"{finding(counts)}. Above, one point per call: when it began, and how long it took. Below, "
-    figure.description += f"what the pods did: {_told(pods, names, labels)}."
     return figure
 
 
@@ -71,11 +68,11 @@ def _dots(axes: Axes, calls: pd.DataFrame, counts: Mapping[str, int]) -> None:
     for outcome in counts:
         these, (colour, marker, _) = calls[calls["outcome"] == outcome], LOOKS[outcome]
         points = these["started_s"].astype(float), these["seconds"].astype(float)
-        axes.scatter(*points, s=28, color=colour, marker=marker, edgecolors="white", linewidths=0.5, label=outcome)
+        axes.scatter(*points, s=28, color=colour, marker=marker, edgecolors=WHITE, linewidths=0.5, label=outcome)
     axes.set_ylim(bottom=0)
     axes.set_xlim(left=0)
     finish(axes, "both")
-    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.05), frameon=False)
+    legend(axes)
 
 
 def _lives(axes: Axes, pods: pd.DataFrame, names: list[str], labels: list[str]) -> None:
@@ -84,13 +81,13 @@ def _lives(axes: Axes, pods: pd.DataFrame, names: list[str], labels: list[str]) 
         spans = pods[pods["state"] == state]
         rows = [-names.index(pod) for pod in spans["pod"]]
         length = spans["to_s"] - spans["from_s"]
-        look = {"color": colour, "hatch": hatch, "edgecolor": "white", "label": state}
+        look = {"color": colour, "hatch": hatch, "edgecolor": WHITE, "label": state}
         axes.barh(rows, length, left=spans["from_s"], height=0.7, **look)
     axes.set_yticks([-n for n in range(len(names))], labels)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     finish(axes, "x")
-    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.15), frameon=False)
+    legend(axes)
 
 
 def _told(pods: pd.DataFrame, names: list[str], labels: list[str]) -> str:
@@ -124,7 +121,7 @@ def _bars(axes: Axes, calls: pd.DataFrame, rows: list[float], height: float, out
     begin, length = calls["started_s"].astype(float), calls["seconds"].astype(float)
     axes.barh(rows, length, height=height, left=begin, color=colour, label=outcome)
     # A refusal takes milliseconds: the marker is what one sees of it.
-    look = {"color": colour, "marker": marker, "edgecolors": "white", "linewidths": 0.5}
+    look = {"color": colour, "marker": marker, "edgecolors": WHITE, "linewidths": 0.5}
     axes.scatter(begin, rows, s=40, clip_on=False, zorder=3, **look)
 
 

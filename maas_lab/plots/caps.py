@@ -9,9 +9,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from maas_lab import palette
 from maas_lab.plots.figure import (
     CATEGORIES,
     LOOKS,
+    WHITE,
     DescribedFigure,
     count,
     dollars,
@@ -41,7 +43,7 @@ def overspent(calls: Mapping[int, pd.DataFrame], cap: float) -> DescribedFigure:
     with drawing(title, _words(title, calls, spent)) as (figure, (axes,)):
         for number, callers in enumerate(spent):
             _line(axes, number, callers, spent[callers], calls[callers])
-        axes.axhline(cap, color="black", linewidth=1.2, linestyle=(0, (1, 1)), label="_cap")
+        axes.axhline(cap, color=palette.INK, linewidth=1.2, linestyle=(0, (1, 1)), label="_cap")
         axes.annotate(f"cap {dollars(cap)}", (1.0, cap), xycoords=axes.get_yaxis_transform(), va="bottom", ha="right")
         top = max([cap, *(float(one["total"].iloc[-1]) for one in spent.values())])
         axes.set_ylim(0, 1.12 * top or 1)
@@ -70,7 +72,7 @@ def _line(axes: Axes, number: int, callers: int, spent: pd.DataFrame, calls: pd.
     label = f"{count(callers, 'caller')}: {dollars(total)}"
     axes.plot(at, height, drawstyle="steps-post", linewidth=2, label=label, **look)
     marker = LOOKS["budget exceeded"][1]
-    points = {"s": 22, "marker": marker, "color": LOOKS["budget exceeded"][0], "edgecolors": "white", "zorder": 3}
+    points = {"s": 22, "marker": marker, "color": LOOKS["budget exceeded"][0], "edgecolors": WHITE, "zorder": 3}
     # Some are refused while answers of others are still on their way: each mark is on the line as it is then.
     so_far = spent["total"].to_numpy()[np.searchsorted(spent["ended_s"], refused, side="right") - 1]
     axes.scatter(refused, so_far, linewidths=0.5, label="refused", **points)

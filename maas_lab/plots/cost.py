@@ -12,6 +12,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from maas_lab import palette
 from maas_lab.plots import hours
 from maas_lab.plots.figure import (
     CATEGORIES,
@@ -155,13 +156,13 @@ def _line(axes: Axes, spent: _Spent) -> None:
 def _limit(axes: Axes, spent: _Spent, cap: float | None) -> None:
     if cap is None:
         return
-    axes.axhline(cap, color="black", linestyle="--", linewidth=1.2, label="_cap")
+    axes.axhline(cap, color=palette.INK, linestyle="--", linewidth=1.2, label="_cap")
     place = {"transform": axes.get_yaxis_transform(), "va": "bottom", "ha": "left", "bbox": _BOX, "zorder": 2.5}
     axes.text(0.01, cap, f"cap {dollars(cap)}", **place)
     at = spent.reached(cap)
     if at is not None:
         when = _days(spent.times[at])
-        look = {"s": 60, "marker": "o", "facecolors": WHITE, "edgecolors": "black", "zorder": 4}
+        look = {"s": 60, "marker": "o", "facecolors": WHITE, "edgecolors": palette.INK, "zorder": 4}
         axes.scatter([when], [spent.total[at]], label=f"cap reached {_moment(spent, at)}", **look)
 
 
@@ -187,7 +188,7 @@ def _money(axes: Axes, least: float, most: float, which: str) -> None:
     axis.set_major_locator(MaxNLocator(nbins=5 if which == "y" else 4, steps=[1, 2, 2.5, 5, 10]))
     axis.set_major_formatter(FuncFormatter(lambda value, _: dollars(value) if abs(value) > 1e-9 * size else "$0"))
     if least < 0:
-        (axes.axhline if which == "y" else axes.axvline)(0, color="black", linewidth=0.8)
+        (axes.axhline if which == "y" else axes.axvline)(0, color=palette.INK, linewidth=0.8)
     if legends := axes.get_legend_handles_labels()[0]:
         legend(axes, handles=legends)
 
@@ -257,7 +258,7 @@ def _sources(axes: Axes, frame: pd.DataFrame, costs: np.ndarray) -> None:
         end = max(cost, 0) if np.isfinite(cost) else 0
         text = dollars(cost) if np.isfinite(cost) else "unknown"
         axes.text(end, -row, f" {text}", va="center")
-        small = {"transform": axes.get_yaxis_transform(), "va": "top", "fontsize": 8, "color": "#555555"}
+        small = {"transform": axes.get_yaxis_transform(), "va": "top", "fontsize": 8, "color": palette.QUIET}
         axes.text(0.005, -row - _BAR / 2 - 0.04, textwrap.fill(shown(source, 118), 60), **small)
     axes.set_ylim(-max(len(frame), 1) + 0.4, 0.45)
 

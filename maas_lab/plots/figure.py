@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import textwrap
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
+from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,22 +19,23 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from maas_lab import amounts
+from maas_lab import amounts, palette, settings
+from maas_lab.errors import UsageError
 
 STYLE = Path(__file__).parents[1] / "lab.mplstyle"
 TITLE = 8.5  # pixels of a bold letter of the title, on average; measured
 LETTER = 6.4  # and of a letter of the labels on the left
 NAME = 28  # characters of a name that leave room for the chart
-WHITE = "white"  # between the parts of a chart, and of its patterns
+WHITE = palette.WHITE  # between the parts of a chart, and of its patterns
 
-# Okabe and Ito's colours, and a marker and a pattern each, so that the colour never stands alone.
+# A marker and a pattern each, so that the colour never stands alone.
 LOOKS = {
-    "answered": ("#0072B2", "o", ""),
-    "rate limited": ("#E69F00", "X", "///"),
-    "budget exceeded": ("#D55E00", "s", "xxx"),
-    "refused": ("#CC79A7", "D", "..."),
-    "failed": ("#000000", "^", "\\\\\\"),
-    "unreachable": ("#777777", "v", "---"),
+    "answered": (palette.BLUE, "o", ""),
+    "rate limited": (palette.ORANGE, "X", "///"),
+    "budget exceeded": (palette.RED, "s", "xxx"),
+    "refused": (palette.PURPLE, "D", "..."),
+    "failed": (palette.INK, "^", "\\\\\\"),
+    "unreachable": (palette.GREY, "v", "---"),
 }
 
 
@@ -43,18 +46,11 @@ class Look(NamedTuple):
     hatch: str
 
 
-# Black is kept for what is not a category; the last look is that of all others together.
-CATEGORIES = (
-    Look("#0072B2", ""),
-    Look("#E69F00", "///"),
-    Look("#009E73", "..."),
-    Look("#56B4E9", "\\\\\\"),
-    Look("#CC79A7", "++"),
-    Look("#F0E442", "oo"),
-    Look("#8A5A00", "--"),
-)
-OTHERS = Look("#777777", "xx")
-REJECTED = Look("#D55E00", "xxx")
+# The last look is that of all others together.
+_HATCHES = ("", "///", "...", "\\\\\\", "++", "oo", "--")
+CATEGORIES = tuple(Look(*one) for one in zip(palette.CATEGORIES, _HATCHES, strict=True))
+OTHERS = Look(palette.GREY, "xx")
+REJECTED = Look(palette.RED, "xxx")
 
 
 # Boards draw in threads of their own while cells run, and matplotlib's settings are one for all threads.
@@ -78,15 +74,29 @@ class DescribedFigure(Figure):
         with _ALONE:
             super().savefig(fname, **options)
 
+    def to_html(self) -> str:
+        """Return the figure as an HTML image; who cannot see it reads its description."""
+        return _image(self._repr_png_(), self.description)
+
     def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, str], dict[str, Mapping[str, str]]]:
-        # No data, because the PNG comes from elsewhere; nbconvert reads its alternative text from here.
-        return {}, {"image/png": {"alt": self.description}}
+        # Without data, IPython takes the PNG below; nbconvert reads its alternative text from here.
+        metadata = {"image/png": {"alt": self.description}}
+        if not settings.is_watched():
+            return {}, metadata
+        # JupyterLab has no alternative text for PNGs (jupyter/enhancement-proposals, issue 120), but for HTML.
+        png = self._repr_png_()
+        return {"text/html": _image(png, self.description), "image/png": base64.b64encode(png).decode()}, metadata
 
     def _repr_png_(self) -> bytes:
         # With matplotlib 3.8 IPython learns to draw figures only after the cell that made the first one.
         with io.BytesIO() as png:
             self.savefig(png, format="png", bbox_inches="tight")
             return png.getvalue()
+
+
+def _image(png: bytes, words: str) -> str:
+    source = f"data:image/png;base64,{base64.b64encode(png).decode()}"
+    return f'<img src="{source}" alt="{escape(words)}">'
 
 
 @contextmanager
@@ -111,7 +121,13 @@ def drawing(
         rows: how many charts, one above the other.
         figsize: width and height in inches; None for the style's.
         options: as `Figure.subplots` takes them.
+
+    Raises:
+        UsageError: the description is empty.
     """
+    if not description.strip():
+        hint = "say the finding, and what is drawn, in one or two sentences"
+        raise UsageError("a figure does not say in words what it shows", "some readers cannot see it", hint)
     with styled(figsize) as figure:
         charts = list(figure.subplots(rows, squeeze=False, **options)[:, 0])
         yield figure, charts
@@ -193,7 +209,7 @@ def legend(axes: Axes, **options: Any) -> None:
 
 def say(axes: Axes, text: str) -> None:
     """Say in the middle of a chart why there is nothing to see."""
-    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color="#555555")
+    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color=palette.QUIET)
 
 
 def whole(axis: Axis, most: int = 6) -> None:

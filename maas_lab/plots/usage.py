@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.patches import Patch
 
+from maas_lab import palette
 from maas_lab.plots import hours, shares
 from maas_lab.plots.figure import (
     REJECTED,
@@ -173,7 +174,7 @@ def _part(look: Look, part: str) -> dict[str, Any]:
 def _keys(colours: list[shares.Category], split: str) -> list[Patch]:
     """Return what the legend tells: which look is which model's, and that pale is what prompts are."""
     models = [Patch(label=one.label, **_part(one.look, "completion_tokens")) for one in colours] if split else []
-    grey = Look("#555555", "") if split else colours[0].look
+    grey = Look(palette.QUIET, "") if split else colours[0].look
     return models + [Patch(label=name, **_part(grey, part)) for part, name in _PARTS.items()]
 
 

@@ -9,7 +9,6 @@ from datetime import tzinfo
 import pandas as pd
 
 from maas_lab import plots, usage
-from maas_lab.widgets.figures import image
 
 _WHO = ("application", "team", "user", "key")  # whom charts tell apart; tokens are split by model
 _MOST = 8  # charts that are remembered, some 200 kB each: for another look, another board, the same cell run again
@@ -53,7 +52,7 @@ def _draw(summary: pd.DataFrame, *over_time: pd.DataFrame, asked: usage.Window, 
         plots.tokens_by(summary, by=by, split="model"),
         plots.cost_over_time(over_time[-1], tz=zone),
     )
-    return f'<div class="charts">{"".join(map(image, figures))}</div>'
+    return f'<div class="charts">{"".join(figure.to_html() for figure in figures)}</div>'
 
 
 def _print(frame: pd.DataFrame) -> tuple[int, int]:

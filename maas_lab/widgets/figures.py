@@ -1,16 +1,9 @@
-"""Figures and files inside of HTML: images with their alternative text, and links that save a file."""
+"""Files inside of HTML: links that save them."""
 
 from __future__ import annotations
 
 import base64
 from html import escape
-
-from maas_lab.plots import DescribedFigure
-
-
-def image(figure: DescribedFigure) -> str:
-    """Return a figure as an HTML image; who cannot see it reads its description."""
-    return f'<img src="{_data("image/png", figure._repr_png_())}" alt="{escape(figure.description)}">'
 
 
 def download(text: str, filename: str, kind: str, content: bytes) -> str:
@@ -22,8 +15,5 @@ def download(text: str, filename: str, kind: str, content: bytes) -> str:
         kind: its media type.
         content: the file.
     """
-    return f'<a href="{_data(kind, content)}" download="{escape(filename)}">{escape(text)}</a>'
-
-
-def _data(kind: str, content: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+    source = f"data:{kind};base64,{base64.b64encode(content).decode()}"
+    return f'<a href="{source}" download="{escape(filename)}">{escape(text)}</a>'

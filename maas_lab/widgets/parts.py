@@ -41,7 +41,7 @@ STYLE = """<style>
 .maas-lab .maas-lab-scrolls { overflow-x: auto; }
 .maas-lab .maas-lab-scrolls .widget-html-content { overflow-x: visible; }
 .maas-lab .charts { display: grid; gap: 12px; grid-template-columns: repeat(auto-fit, minmax(min(100%, 44em), 1fr)); }
-.maas-lab .charts img { width: 100%; max-width: 52em; background: #ffffff; border-radius: 3px; }
+.maas-lab .charts img { width: 100%; max-width: 52em; border-radius: 3px; }
 .maas-lab a { color: var(--jp-content-link-color, #1565c0); text-decoration: underline; }
 .maas-lab .told { padding: 6px 10px; border-left: 4px solid var(--jp-border-color1, #9e9e9e); white-space: pre-wrap; }
 .maas-lab .told.failed { border-color: var(--jp-error-color1, #d32f2f); }

@@ -13,6 +13,7 @@ What a test can ask for:
     expected    `with expected(page, "status of 401"):` a trouble of these words is meant to happen inside, and must.
     at          `at("alice", "usage")`: a view on a laptop, as somebody who has logged in (without the form).
     axe         `axe(page)`: what axe-core finds wrong with the page as it is now; compare it with [].
+                `axe(page, {"include": [[".chart"]]})` looks at a part of it.
     lab, tiny, alice, bob, carol ...   from tests/portal_lab.py; `lab.passwords["alice"]`.
 
 A browser belongs to a module, because Playwright keeps an event loop that tests elsewhere would stumble over.
@@ -123,8 +124,8 @@ def expected(troubles: list[str]):
 def axe():
     """Let axe-core look at a page; return what it finds wrong, one line each."""
 
-    def look(page: Page) -> list[str]:
-        found = Axe().run(page).response["violations"]
+    def look(page: Page, context: dict[str, Any] | None = None) -> list[str]:
+        found = Axe().run(page, context).response["violations"]
         return [f"{one['id']}: {one['help']}: {node['html'][:200]}" for one in found for node in one["nodes"]]
 
     return look

@@ -85,9 +85,10 @@ class JupyterLab:
         headers = {"Authorization": f"token {self.token}"}
         assert httpx.put(self.server + path, json=body, headers=headers, trust_env=False).is_success
 
-    def open(self, cells):
-        """Open a notebook and run all of it."""
-        book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell.strip()) for cell in cells])
+    def open(self, cells, prose=()):
+        """Open a notebook of prose and code, and run all of it."""
+        book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(cell) for cell in prose])
+        book.cells += [nbformat.v4.new_code_cell(cell.strip()) for cell in cells]
         book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
         self.put(f"api/contents/{NAME}", {"type": "notebook", "format": "json", "content": book})
         # JupyterLab saves no state of widgets unless told to.
@@ -97,6 +98,11 @@ class JupyterLab:
         expect(self.page.get_by_role("button", name=re.compile(r"\| Idle"))).to_be_visible(timeout=60_000)
         self.page.get_by_role("menuitem", name="Run", exact=True).click()
         self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+
+    def theme(self, name):
+        """Show what the notebook has saved in another theme."""
+        self.put(f"lab/api/settings/{quote(THEMES)}", {"raw": json.dumps({"theme": name})})
+        self.page.reload()
 
     def saved(self):
         """Save the notebook, and return the text of its file."""
@@ -228,6 +234,46 @@ def _without_files(text):
     return re.sub(r"base64,[A-Za-z0-9+/=]+", "", text)
 
 
+# What lessons show without asking anybody: a chart, a table of ours, one of pandas, a link and an error.
+SHOWN = """
+import sys
+sys.path.insert(0, {root!r})
+import pandas as pd
+from maas_lab import errors, expect, plots
+from maas_lab.links import Link
+from maas_lab.tables import PodRow, Table
+calls = pd.DataFrame({"outcome": ["answered", "refused"], "started_s": [0.0, 0.5], "seconds": [0.5, 0.1]})
+display(calls, Table(PodRow, [PodRow("gateway-0", "0/1", "Pending", 0, "Unschedulable")]))
+display(Link("http://127.0.0.1:1/", "the portal's pages"))
+with expect(errors.UsageError):
+    raise errors.UsageError("a budget of `much`", "it is no number", "write 5")
+plots.calls_by_outcome(calls)
+"""
+
+
+def test_a_chart_is_told_in_words_and_diagrams_and_tables_are_read_in_light_and_dark(jupyterlab, page, axe):
+    diagrams = [block for path in sorted((ROOT / "solutions").glob("*.ipynb")) for block in _diagrams(path)]
+    titles = [re.search(r"accTitle: *(.*)", block)[1] for block in diagrams]
+    jupyterlab.open([SHOWN.replace("{root!r}", repr(str(ROOT)))], prose=["\n\n".join(diagrams)])
+    chart = page.locator(".jp-OutputArea-output img")
+    expect(chart).to_have_attribute("alt", re.compile("1 of 2 calls answered, 1 refused. Bars over"), timeout=60_000)
+    jupyterlab.saved()
+    for theme in ("JupyterLab Light", "JupyterLab Dark"):
+        jupyterlab.theme(theme)
+        drawn = page.locator(".jp-MarkdownOutput img")
+        expect(drawn).to_have_count(len(titles), timeout=60_000)
+        assert [one.get_attribute("alt") for one in drawn.all()] == titles
+        expect(page.get_by_text("write 5")).to_be_visible()
+        found = axe(page, {"include": [[".jp-OutputArea-output"], [".jp-MarkdownOutput"]]})
+        assert [one for one in found if "empty-table-header" not in one] == []  # the corner of pandas' tables
+
+
+def _diagrams(path):
+    """The Mermaid blocks of a notebook."""
+    prose = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown"]
+    return [block for text in prose for block in re.findall(r"^```mermaid\n.*?^```", text, re.M | re.S)]
+
+
 WIDTHS = (1080, 1360)  # the file browser takes 300 of them
 
 
@@ -261,8 +307,7 @@ def _is_accessible_and_fits(jupyterlab, page, axe, title):
     """Look at what the notebook has saved, with both themes and in both widths; it is there when its title is."""
     jupyterlab.saved()
     for theme in ("JupyterLab Light", "JupyterLab Dark"):
-        jupyterlab.put(f"lab/api/settings/{quote(THEMES)}", {"raw": json.dumps({"theme": theme})})
-        page.reload()
+        jupyterlab.theme(theme)
         expect(page.get_by_text(title)).to_be_visible(timeout=60_000)
         for width in WIDTHS:
             page.set_viewport_size({"width": width, "height": 900})

@@ -12,7 +12,7 @@ import pytest
 from IPython.core.inputtransformer2 import TransformerManager
 
 import maas_lab
-from maas_lab import lessons
+from maas_lab import lessons, palette
 
 ROOT = Path(__file__).parents[2]
 SOLUTIONS = [path.with_suffix(".ipynb") for path in sorted((ROOT / "solutions").glob("*.py"))]
@@ -174,7 +174,46 @@ def links(notebook, folder):
     return [f"{target} leads nowhere" for target in local if target[:1] == "/" or not (folder / target).exists()]
 
 
-ALWAYS = [banned, imports, stored, opening, beats, exercises]
+DIAGRAM = re.compile(r"^ *```mermaid\n(.*?)^ *```", re.M | re.S)
+
+
+def diagrams(notebook):
+    """Diagrams that are not told to those who cannot see them, or that do not look as the lab's."""
+    found = []
+    for number, text in enumerate(DIAGRAM.findall(prose_of(notebook)), 1):
+        found += [] if re.search(r"^ *accTitle: *\S", text, re.M) else [f"diagram {number} has no accTitle"]
+        told = re.search(r"^ *accDescr *(:|\{)\s*[^\s}]", text, re.M)
+        found += [] if told else [f"diagram {number} has no accDescr"]
+        own = text.removeprefix(palette.mermaid())
+        if own == text or re.search(r"%%\{|^config:", own, re.M):
+            found.append(f"diagram {number} has a theme of its own")
+        elif not own.startswith("flowchart "):
+            found.append(f"diagram {number} is no flowchart, and the theme is for those")
+    return found
+
+
+def described(notebook):
+    """Pictures among the outputs that nobody is told about."""
+    found = []
+    for cell in code_of(notebook):
+        for output in cell.outputs:
+            kinds = [kind for kind in output.get("data", {}) if kind.startswith("image/")]
+            words = [output.metadata.get(kind, {}).get("alt", "") for kind in kinds]
+            found += [f"{cell.id} shows a picture without words" for one in words if not one.strip()]
+            found += [f"{cell.id} has an image without alt" for one in images(output) if not one.strip()]
+    return found + [f"an image in the prose has no alt: {one}" for one in BARE_IMAGE.findall(prose_of(notebook))]
+
+
+BARE_IMAGE = re.compile(r"!\[\s*\]\([^)\s]+")
+
+
+def images(output):
+    """The alternative texts of the images in an output's HTML."""
+    tags = re.findall(r"<img\b[^>]*>", output.get("data", {}).get("text/html", ""))
+    return [(re.findall(r'\balt="([^"]*)"', tag) or [""])[0] for tag in tags]
+
+
+ALWAYS = [banned, imports, stored, opening, beats, exercises, diagrams, described]
 
 
 # -- the lessons of this repository --
@@ -214,7 +253,8 @@ LESSON = [
     "# 3 · Consumer\n**You will do** a\n\n**You will learn** b\n\n**You need** ten minutes",
     ("prompts: int = 3  # how many", []),
     ("from maas_lab import checks, connect\nconnect()", ["a lab"]),
-    "## Mint a key\n**Exercise 3.1** Mint.\n```mermaid\na[x](y)\n```\n[](https://x.de) [](#t) ![](a%20b.png)",
+    "## Mint a key\n**Exercise 3.1** Mint.\n[](https://x.de) [](#t) ![A b](a%20b.png)\n"
+    f"```mermaid\n{palette.mermaid()}flowchart LR\n  accTitle: A\n  accDescr: B\n  a[x](y)\n```",
     ("key = ...  # YOUR CODE", []),
     ("checks.key_minted(key)", ["done"]),
     "## Discuss\nWhy?\n## Clean up",
@@ -295,6 +335,19 @@ def test_two_ignored_cells_of_five_are_too_many(lesson):
         (beats, 0, "# T\n**You will learn** b\n\n**You will do** a\n\n**You need** c"),
         (beats, 6, "## On"),
         (beats, 8, "Under the hood, on your own"),
+        (described, 3, "![](a.png)"),
+        (diagrams, 3, "```mermaid\nflowchart LR\n  accTitle: A\n  accDescr: B\n```"),
+        *[
+            (diagrams, 3, f"```mermaid\n{palette.mermaid()}{own}flowchart LR\n{told}```")
+            for own, told in [
+                ("", "  accTitle: A\n"),
+                ("", "  accDescr: B\n"),
+                ("", "  accTitle:\n  accDescr: B\n"),
+                ("", "  accTitle: A\n  accDescr {\n  }\n"),
+                ("%%{init: {'theme': 'dark'}}%%\n", "  accTitle: A\n  accDescr: B\n"),
+                ("sequenceDiagram\n", "  accTitle: A\n  accDescr: B\n"),
+            ]
+        ],
         (exercises, 3, "## No exercise"),
         (exercises, 3, "**Exercise 3.1** a **Exercise 3.2** b"),
         (exercises, 3, "**Exercise 3.2** a"),
@@ -318,6 +371,20 @@ def test_what_an_execution_left_behind_is_found(lesson):
     for tag in BANNED_TAGS:
         lesson.cells[5].metadata["tags"] = [tag]
         assert f"03-consumer-05 has the tag {tag}" in banned(lesson)
+
+
+def test_a_picture_without_words_is_found(lesson):
+    shown = nbformat.v4.new_output("display_data", data={"image/png": "x"}, metadata={"image/png": {"alt": "A b"}})
+    lesson.cells[4].outputs.append(shown)
+    assert described(lesson) == []
+    shown.metadata["image/png"]["alt"] = " "
+    assert described(lesson) == ["03-consumer-04 shows a picture without words"]
+    shown.metadata = {}
+    shown.data["text/html"] = '<p><img src="data:,"></p><img src="data:," alt="A b">'
+    assert described(lesson) == [
+        "03-consumer-04 shows a picture without words",
+        "03-consumer-04 has an image without alt",
+    ]
 
 
 def test_a_link_that_leads_nowhere_and_a_raw_key_are_found(lesson, tmp_path):

@@ -14,21 +14,25 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from maas_lab import palette
+
 COOKIE, FIELD = "cluster_login", "csrf"
 LONGEST_SHOWN = 200  # characters of what a request names
-STYLE = """
+_RULES = """
 *{box-sizing:border-box}
-body{margin:0;background:#f2f2f2;color:#1f1f1f;font:1rem/1.5 system-ui,sans-serif}
-main{max-width:26rem;margin:3rem auto;padding:1.5rem;background:#fff;border:1px solid #767676;border-radius:.5rem}
+body{margin:0;background:var(--page);color:var(--ink);font:1rem/1.5 system-ui,sans-serif}
+main{max-width:26rem;margin:3rem auto;padding:1.5rem;border:1px solid var(--line);border-radius:.5rem;
+  background:var(--paper)}
 h1{margin:0 0 .5rem;font-size:1.5rem}
 label{display:block;margin-top:1rem;font-weight:600}
-input,button{width:100%;padding:.6rem;font:inherit;border:1px solid #595959;border-radius:.25rem}
-button{margin-top:1.5rem;background:#0b57a4;color:#fff;border-color:#0b57a4;cursor:pointer}
-:focus-visible{outline:3px solid #b35900;outline-offset:2px}
-.error{padding:.6rem;border-left:4px solid #a30000;background:#fdecec;color:#7a0000}
-.hint{margin:1.5rem 0 0;color:#4a4a4a;font-size:.9rem}
+input,button{width:100%;padding:.6rem;font:inherit;border:1px solid var(--edge);border-radius:.25rem}
+button{margin-top:1.5rem;background:var(--accent);color:var(--accent-ink);border-color:var(--accent);cursor:pointer}
+:focus-visible{outline:3px solid var(--focus);outline-offset:2px}
+.error{padding:.6rem;border-left:4px solid var(--bad);background:var(--bad-tint);color:var(--bad)}
+.hint{margin:1.5rem 0 0;color:var(--quiet);font-size:.9rem}
 code{overflow-wrap:anywhere}
 """
+STYLE = f"{palette.css()}{_RULES}"
 _STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 
