@@ -6,6 +6,7 @@ import math
 
 from matplotlib.axes import Axes
 
+from maas_lab import palette
 from maas_lab.capacity import Load, Queue, Server, hoarded, replicas_for, shared
 from maas_lab.plots.figure import CATEGORIES, REJECTED, WHITE, DescribedFigure, count, drawing, finish, legend, percent
 
@@ -80,7 +81,7 @@ def _waits(axes: Axes, queues: list[Queue], states: list[str], p95: float) -> No
         height = top if state == "overloaded" else min(queue.wait_p95, top)
         place = {"ha": "center", "va": "bottom", "fontsize": 9, "bbox": _BOX}
         axes.text(n, height, _label(queue, state, top, p95), **place)
-    axes.axhline(p95, color="black", linestyle="--", linewidth=1.2, label=f"wanted: {_seconds(p95)}")
+    axes.axhline(p95, color=palette.INK, linestyle="--", linewidth=1.2, label=f"wanted: {_seconds(p95)}")
     axes.set_xticks(range(len(queues)), [f"{queue.replicas:,}" for queue in queues])
     axes.set_xlim(-0.6, max(len(queues), 3) - 0.4)
     axes.set_ylim(0, 1.15 * top)

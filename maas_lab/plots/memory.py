@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from matplotlib.axes import Axes
 
+from maas_lab import palette
 from maas_lab.capacity import Fit
 from maas_lab.errors import UsageError
 from maas_lab.plots.figure import (
@@ -27,7 +28,7 @@ _PARTS = {
     "calls (KV cache)": CATEGORIES[1],
     "program": CATEGORIES[4],
     "left to others": OTHERS,
-    "free": Look("#E8E8E8", ""),
+    "free": Look(palette.GRID, ""),
 }
 
 
@@ -73,7 +74,8 @@ def _bar(axes: Axes, row: int, fit: Fit, *, named: bool) -> None:
         axes.barh([row], [size], 0.6, left=left, label=part if named else "", **style)
         left += size
     end = fit.card / _GB
-    axes.plot([end, end], [row - 0.42, row + 0.42], color="black", linewidth=2.5, label="end of card" if named else "")
+    look = {"color": palette.INK, "linewidth": 2.5, "label": "end of card" if named else ""}
+    axes.plot([end, end], [row - 0.42, row + 0.42], **look)
     if not fit:
         axes.text(left, row, f" {-fit.free / _GB:.1f} missing", va="center", color=REJECTED.color, fontweight="bold")
 

@@ -9,7 +9,6 @@ from ipywidgets import HTML, BoundedIntText, Dropdown, VBox
 
 from maas_lab import plots
 from maas_lab.capacity import GRANITE_3_1_8B, PRECISIONS, Fit, Model, fits
-from maas_lab.widgets.figures import image
 from maas_lab.widgets.parts import Panel, beside, facts
 
 # GB as their makers count them.
@@ -67,7 +66,7 @@ The same in code:
         card, precision, users, context = (field.value for field in self._fields)
         self.fit = fits(self.model, precision, card, users, context)
         self._told.value = f'<div role="status">{_told(self.fit)}</div>'
-        self._chart.value = f'<div class="charts">{image(plots.memory(self.fit))}</div>'
+        self._chart.value = f'<div class="charts">{plots.memory(self.fit).to_html()}</div>'
 
 
 def memory_calculator(

@@ -9,7 +9,6 @@ from ipywidgets import HTML, BoundedFloatText, BoundedIntText, FloatSlider, HBox
 
 from maas_lab import plots
 from maas_lab.capacity import Load, Queue, Server, hoarded, replicas_for, shared
-from maas_lab.widgets.figures import image
 from maas_lab.widgets.parts import Panel, beside, facts
 
 _PEOPLE = 19_000
@@ -70,7 +69,8 @@ The same in code, `load` being capacity.Load(people=..., active=..., questions_p
         self.needed = replicas_for(self.load, self.server, p95)
         self.alone, self.queue = hoarded(self.load, self.server), shared(self.load, self.server, self.needed)
         self._told.value = f'<div role="status">{_told(self.load, self.alone, self.queue)}</div>'
-        self._chart.value = f'<div class="charts">{image(plots.capacity(self.load, self.server, p95))}</div>'
+        chart = plots.capacity(self.load, self.server, p95)
+        self._chart.value = f'<div class="charts">{chart.to_html()}</div>'
 
 
 def capacity_planner(load: Load, server: Server, p95: float = 2.0) -> CapacityPlanner:
