@@ -316,6 +316,7 @@ def test_blanks_and_growing_hints(lab):
     ("persona", "lesson", "exercises"),
     [
         (checks.start, "00_start", 2),
+        (checks.problem, "01_problem", 4),
         (checks.provider, "02_provider", 5),
         (checks.consumer, "03_consumer", 6),
         (checks.accountant, "04_accountant", 5),

@@ -39,7 +39,7 @@ def test_parts_stand_one_behind_the_other_and_are_told_apart_without_colours():
 
 def test_title_and_description_state_the_finding():
     figure = plots.slots_used(BARS)
-    told = "a model each: 2 slots for 2 people, busy 15 %; one for all: 1 slot for 7 people, busy 50 %"
+    told = "A model each: 2 slots for 2 people, busy 15 %. One for all: 1 slot for 7 people, busy 50 %"
     assert figure.axes[0].get_title(loc="left").replace("\n", " ") == told
     assert figure.description.startswith(f"{told}. Bars of GPU slots")
     assert "a model each 5 of 7" in figure.description

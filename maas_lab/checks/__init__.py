@@ -6,12 +6,14 @@ Asked again, a check gives the next hint; after the last one it names the sectio
 from maas_lab.checks.accountant import billable, hits, overspent, runaway, tokens
 from maas_lab.checks.bill import discrepancy, invoiced
 from maas_lab.checks.consumer import booked, retries, rotated, sdk, stream, tickets
+from maas_lab.checks.problem import busy, replicas, unknown, unplaced
 from maas_lab.checks.provider import gate, order, repaired, route, served
 from maas_lab.checks.start import connected, pods
 
 __all__ = [
     "billable",
     "booked",
+    "busy",
     "connected",
     "discrepancy",
     "gate",
@@ -21,6 +23,7 @@ __all__ = [
     "overspent",
     "pods",
     "repaired",
+    "replicas",
     "retries",
     "rotated",
     "route",
@@ -30,4 +33,6 @@ __all__ = [
     "stream",
     "tickets",
     "tokens",
+    "unknown",
+    "unplaced",
 ]

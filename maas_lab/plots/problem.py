@@ -44,7 +44,7 @@ def slots_used(frame: pd.DataFrame) -> DescribedFigure:
         UsageError: a column is missing, or a number is not possible.
     """
     table = _checked(frame)
-    title = "; ".join(map(_told, table.itertuples())) or "No slots were asked for"
+    title = ". ".join(map(_told, table.itertuples())) or "No slots were asked for"
     with drawing(title, _words(title, table)) as (figure, (axes,)):
         figure.set_figheight(max(2.2, 1.4 + 0.7 * len(table)))
         _bars(axes, table)
@@ -95,7 +95,8 @@ def _look(look: Look) -> dict[str, object]:
 
 def _told(row: object) -> str:
     slots, people = count(row.held, "slot"), "1 person" if row.people == 1 else f"{row.people} people"
-    return f"{shown(row.label)}: {slots} for {people}, busy {percent(row.busy)}"
+    label = shown(row.label)
+    return f"{label[:1].upper()}{label[1:]}: {slots} for {people}, busy {percent(row.busy)}"
 
 
 def _words(title: str, table: pd.DataFrame) -> str:
