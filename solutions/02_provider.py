@@ -372,6 +372,19 @@ plots.rollout(traffic.calls.frame, traffic.pods)
 #
 # The misconception: "a change needs a maintenance window". It needs room for one more pod.
 #
+# Lesson 05 sets your own numbers of all lessons side by side. Note these in the lab's **journal**, a file in the lab's
+# home that only you may read.
+
+# %%
+lab.journal.note(
+    "02",
+    rollout_calls=len(traffic.calls),
+    rollout_lost=len(traffic.calls) - traffic.calls.counts().get("answered", 0),
+    pods=len(lab.cluster.pods(namespace)),
+)
+print("noted:", ", ".join(lab.journal.of("02")))
+
+# %% [markdown]
 # ## Break it, and repair it
 #
 # A pod goes through the same steps every time, and can get stuck at each of them. The word in the column `reason`

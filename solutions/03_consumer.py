@@ -338,6 +338,14 @@ checks.tickets(lab, key, calls, count=len(tickets))
 calls.frame[["outcome", "status"]].value_counts().reset_index(name="calls")
 
 # %% [markdown]
+# Note what you have measured so far in the lab's **journal**, for lesson 05: a file in the lab's home that only you may
+# read.
+
+# %%
+lab.journal.note("03", model=lab.model, first_token=first_token_s, tokens_per_second=tokens_per_s, tickets=len(tickets))
+print("noted:", ", ".join(lab.journal.of("03")))
+
+# %% [markdown]
 # ## Be refused, and know why
 #
 # A good client meets refusals and knows what to do. First, how a refusal looks to the bare SDK:

@@ -577,6 +577,13 @@ pd.DataFrame(
 # | who meets it | a burst; it passes again in a minute | a runaway; it stays stopped until somebody decides |
 # | does not stop | a slow runaway, for weeks | a burst that makes everybody wait |
 #
+# Note your numbers in the lab's **journal**, for lesson 05: a file in the lab's home that only you may read.
+
+# %%
+lab.journal.note("04", hits=hits, tokens=tokens, cost=rows["cost"].sum(), invoice=bill.total, overshoot=overspent)
+print("noted:", ", ".join(lab.journal.of("04")))
+
+# %% [markdown]
 # ## Keep the account of a key that goes
 #
 # One more thing can spoil a bill: a deleted key. The owner of the stray key reads your mail and deletes it. Predict: do
