@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import caps, install, kube, measures, portal, usage
+from benchmarks import caps, course, install, kube, measures, portal, usage
 from maas_lab import settings
 from maas_lab.errors import LabError
 from maas_lab.local import LocalCluster, runtime
@@ -22,10 +22,11 @@ CHOICES = {
     "memory": measures.memory,
     "gateway": measures.gateway_overhead,
     "portal": portal.load,
-    "course": portal.course,
+    "crowd": portal.course,
     "caps": caps.measure,
     "usage": usage.measure,
     "lesson": measures.lesson_run,
+    "course": course.measure,
 }
 ALONE = {"kube": kube.measure, "install": install.measure}  # these need no running stack
 
