@@ -35,6 +35,12 @@ _SECRETS_AND_IDS = re.compile(rf"{SECRETS}|chatcmpl-\w+|{UUID}|[0-9a-f]{{32,}}")
 _TOO_LONG = re.compile(r"exceed.*context|context.*(length|window|exceed)|maximum context", re.IGNORECASE)
 _OWNERS = {"user": "the user of this key", "team": "the team of this key"}
 _ALLOWED = {"user": "the user of this key is allowed", "team": "the team of this key is allowed"}
+# LiteLLM passes on what the model server has said, under its own name for it.
+_PASSED_ON = re.compile(r"litellm\.\w+: \w+: \w+Exception - ")
+_UNKNOWN = (
+    r"Invalid model name passed in model=(\S+?)\.? ",
+    r"You passed in model=(\S+?)\. There (?:are no healthy deployments|is no 'model_name')",  # it was there once
+)
 _UNITS = {"requests": "request", "tokens": "token", "max_parallel_requests": "call"}
 _NAMED = {RateLimited: "rate limited", BudgetExceeded: "budget exceeded", GatewayUnreachable: "unreachable"}
 
@@ -46,6 +52,7 @@ class _Answer(NamedTuple):
     type: str
     message: str
     headers: Mapping[str, str]
+    is_passed_on: bool = False
 
     def to(self, kind: type[GatewayError], what: str, why: str = "", hint: str = "") -> GatewayError:
         """Make the typed error."""
@@ -69,8 +76,9 @@ def refusal(status: int, body: str | bytes | Mapping[str, Any], headers: Mapping
     if error is None:
         return _foreign(_Answer(status, "", "", lower))
     kind = "" if error.get("type") in (None, "None") else str(error["type"])
-    answer = _Answer(status, kind, _plain(error.get("message")), lower)
-    for classify in (_budget, _edition, _model, _key, _rate, _request):
+    said = error.get("message")
+    answer = _Answer(status, kind, _plain(said), lower, bool(_PASSED_ON.match(str(said or ""))))
+    for classify in (_budget, _edition, _behind, _model, _key, _rate, _request):
         if found := classify(answer):
             return found
     return _failure(answer)
@@ -163,6 +171,14 @@ def _edition(answer: _Answer) -> GatewayError | None:
     return answer.to(GatewayError, "this is a feature of LiteLLM Enterprise", "", "leave that option out")
 
 
+def _behind(answer: _Answer) -> GatewayError | None:
+    if not answer.is_passed_on or answer.status not in (401, 403):
+        return None
+    what = "the model server refuses the key that the gateway sends"
+    hint = "give the gateway the key that its server wants: `gateway.register_model(...)` replaces it"
+    return answer.to(GatewayError, what, f"it says: {answer.message}", hint)
+
+
 def _model(answer: _Answer) -> GatewayError | None:
     hint = "`client.models.list()` shows the models that this key opens"
     if answer.type.endswith("_model_access_denied"):
@@ -171,7 +187,7 @@ def _model(answer: _Answer) -> GatewayError | None:
         opens = re.search(r"models=\[(.*?)\]", answer.message)
         why = "it opens: " + opens[1].replace("'", "") if opens else "it was not made for it, or there is none"
         return answer.to(ModelNotAllowed, f"this key does not open {name}", why, hint)
-    if asked := re.search(r"Invalid model name passed in model=(\S+?)\.? ", answer.message):
+    if asked := next((found for one in _UNKNOWN if (found := re.search(one, answer.message))), None):
         return answer.to(ModelNotAllowed, f"the gateway has no model `{asked[1]}`", "", hint)
     if answer.status == 404 and re.search(r"\bmodel\b.*not (exist|found)|^Error code: 404", answer.message):
         hint = "compare `served` and `api_base` in gateway.models() with what the model server serves"

@@ -136,6 +136,8 @@ EXPECTED = {
     "POST_chat_model_not_allowed_1.106.2": (ModelNotAllowed, "this key does not open the model `phi-tiny`"),
     "POST_chat_unknown_model": (ModelNotAllowed, "this key does not open the model `nope`"),
     "POST_chat_invalid_model": (ModelNotAllowed, "the gateway has no model `nope`"),
+    "POST_chat_model_gone": (ModelNotAllowed, "the gateway has no model `smollm2-135m-instruct-night`"),
+    "POST_chat_upstream_key": (GatewayError, "the model server refuses the key that the gateway sends"),
     "POST_chat_rpm_exceeded": (RateLimited, "this key allows 3 requests per minute"),
     "POST_chat_rpm_exceeded_1.106.2": (RateLimited, "this key allows 3 requests per minute"),
     "POST_chat_tpm_exceeded": (RateLimited, "this key allows 5 tokens per minute"),
