@@ -27,7 +27,8 @@ from maas_lab.local.probes import listening_ports
 from maas_lab.platform import Platform
 
 ROOT = Path(__file__).parent
-REPORT = ROOT / "solutions" / "report.html"  # lesson 04 writes it wherever it runs; Git ignores it
+# Lessons 04 and 06 write them wherever they run; Git ignores them.
+WRITTEN = [ROOT / "solutions" / name for name in ("report.html", "post-mortem.md")]
 pytest_plugins = ["tests.portal_lab"]
 
 
@@ -107,7 +108,7 @@ class LabUnderTest:
 
 
 LAB = pytest.StashKey[LabUnderTest]()
-HAD_REPORT = pytest.StashKey[bool]()
+HAD = pytest.StashKey[list[Path]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -117,7 +118,7 @@ def pytest_configure(config: pytest.Config) -> None:
     else:
         own = None if "MAAS_LAB_RUNTIME" in os.environ else Path(tempfile.mkdtemp(prefix="maas-lab-runtime-"))
     config.stash[LAB] = LabUnderTest(own)
-    config.stash[HAD_REPORT] = REPORT.exists()
+    config.stash[HAD] = [file for file in WRITTEN if file.exists()]
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -133,8 +134,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         return
     if lab.own_runtime:
         shutil.rmtree(lab.own_runtime, ignore_errors=True)
-    if not session.config.stash[HAD_REPORT]:
-        REPORT.unlink(missing_ok=True)
+    for file in WRITTEN:
+        if file not in session.config.stash[HAD]:
+            file.unlink(missing_ok=True)
 
 
 def _is_notebook(item: pytest.Item) -> bool:

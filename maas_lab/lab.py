@@ -25,6 +25,7 @@ from maas_lab.tables import Finding, Table
 from maas_lab.usage_gateway import GatewayUsage
 
 if TYPE_CHECKING:
+    from maas_lab.challenge import Challenge
     from maas_lab.record import Record
     from maas_lab.scraping import EngineMetrics
     from maas_lab.usage_database import DatabaseUsage
@@ -165,6 +166,13 @@ class Lab:
             NotAllowed: the user may not look at it.
         """
         return self._platform.direct_client(name, namespace)
+
+    @property
+    def challenge(self) -> Challenge:
+        """The challenge of lesson 06: `lab.challenge.start()` makes a platform of your own that breaks in six ways."""
+        from maas_lab.challenge import Challenge  # only for those who are on call
+
+        return Challenge(self)
 
     @property
     def manifests(self) -> Path:

@@ -54,6 +54,7 @@ PURE = {
         "outfile.py",
         *(name for name in MODULES if name.startswith(("chargeback/", "capacity/"))),
     ),
+    *("challenge/tickets.py", "challenge/postmortem.py"),
     *("statuses.py", "kinds.py", "objects.py", "readiness.py", "tables.py"),
 }
 NETWORK = {

@@ -5,6 +5,7 @@ Asked again, a check gives the next hint; after the last one it names the sectio
 
 from maas_lab.checks.accountant import billable, hits, overspent, runaway, tokens
 from maas_lab.checks.bill import discrepancy, invoiced
+from maas_lab.checks.challenge import contained, offered, post_mortem, rolled_out, selected, topped_up, trusted
 from maas_lab.checks.consumer import booked, retries, rotated, sdk, stream, tickets
 from maas_lab.checks.problem import busy, replicas, unknown, unplaced
 from maas_lab.checks.provider import gate, order, repaired, route, served
@@ -15,24 +16,31 @@ __all__ = [
     "booked",
     "busy",
     "connected",
+    "contained",
     "discrepancy",
     "gate",
     "hits",
     "invoiced",
+    "offered",
     "order",
     "overspent",
     "pods",
+    "post_mortem",
     "repaired",
     "replicas",
     "retries",
+    "rolled_out",
     "rotated",
     "route",
     "runaway",
     "sdk",
+    "selected",
     "served",
     "stream",
     "tickets",
     "tokens",
+    "topped_up",
+    "trusted",
     "unknown",
     "unplaced",
 ]

@@ -59,6 +59,11 @@ class Exercise:
             told = error.lines() if isinstance(error, LabError) else [str(error)]
             print("It is not in your record:", "; ".join(line.strip() for line in told))
 
+    @property
+    def shown(self) -> int:
+        """How many of its hints were given since it was last solved."""
+        return min(_asked[self.number], len(self.hints))
+
     def _next_hint(self) -> str:
         asked = _asked[self.number]
         _asked[self.number] += 1
