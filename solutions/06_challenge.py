@@ -173,7 +173,7 @@ checks.selected(lab, label)
 # `apply` said "configured", and nobody complained. What does the cluster make of a change, and how far did this one
 # get?
 #
-# **Exercise 6.2** `port`: where the readiness probe of the new pod asks. Then repair the gateway so that Monday's
+# **Exercise 6.2** `port`: where the readiness probe of the new pod asks. Then repair the gateway so that Friday's
 # change, `PROXY_BATCH_WRITE_AT=1`, arrives, as you did it in lesson 02. Give the last cell below its time.
 
 # %% tags=["nbval-ignore-output", "solution"]
@@ -190,7 +190,7 @@ print("listens at:", container["ports"][0]["containerPort"], "which is called", 
 print("the probe asks somewhere else:", container["readinessProbe"]["httpGet"]["port"] != "http")
 
 # %%
-monday = """
+friday = """
 apiVersion: apps/v1
 kind: Deployment
 metadata:
@@ -206,7 +206,7 @@ spec:
 """
 port = container["readinessProbe"]["httpGet"]["port"]  # SOLUTION
 ### BEGIN SOLUTION
-rendered = manifests.render(lab.overlay("infrastructure"), namespace, patch=monday)
+rendered = manifests.render(lab.overlay("infrastructure"), namespace, patch=friday)
 repair = cluster.apply([one for one in rendered if (one["kind"], one["metadata"]["name"]) == ("Deployment", "litellm")])
 ### END SOLUTION
 
@@ -334,7 +334,7 @@ checks.topped_up(lab, cap)
 # is a loop in this notebook's kernel, and it ends with `stop()`, or by itself after three quarters of an hour.
 #
 # **Exercise 6.6** `runaway`: the name of the application. Then stop it, and nobody else, so that its owner can decide
-# on Monday.
+# on Thursday.
 
 # %% tags=["nbval-ignore-output", "solution"]
 by_application = platform.usage.summary(usage.last(hours=1), by="application")
@@ -352,8 +352,8 @@ repair = gateway.update_key(spender.hash, max_budget=spender.spend)
 checks.contained(lab, runaway)
 
 # %% [markdown]
-# A cap at what is spent stops the next call, and keeps the account: on Monday one number opens it again. A deleted key
-# would have stopped it as well, and with it the owner. A rate limit would have made it slower.
+# A cap at what is spent stops the next call, and keeps the account: on Thursday one number opens it again. A deleted
+# key would have stopped it as well, and with it the owner. A rate limit would have made it slower.
 #
 # ## One telling chart: the spender, before and after
 #
@@ -433,7 +433,7 @@ print("namespaces left:", sum(one.name == namespace for one in cluster.list("Nam
 # notebooks that start at the same moment build one platform. Run `lab.challenge.start??` in a cell of your own. How
 # does it make sure that every fault is one of the six, and not a seventh?
 #
-# How were they planted? `from maas_lab.challenge import planting` and `planting.monday??`: the change slipped in beside
+# How were they planted? `from maas_lab.challenge import planting` and `planting.friday??`: the change slipped in beside
 # another one.
 #
 # ## On your own

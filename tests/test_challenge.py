@@ -100,7 +100,7 @@ def test_each_fault_in_the_cluster_is_one_field_beside_what_was_meant(overlay):
     objects = building.infrastructure(lab, "mine")
     meant = building.gateway_of(objects)
     before = copy.deepcopy(meant)
-    broken = planting.monday(meant, 4057)
+    broken = planting.friday(meant, 4057)
     assert meant == before, "the manifest stays as it is"
     assert building.setting_of(broken) == "1"
     [container] = broken["spec"]["template"]["spec"]["containers"]
@@ -396,7 +396,7 @@ def hide_the_rollout(lab, platform, plan):
     assert f"asks port {plan.port}" in refused(checks.rolled_out, lab, plan.port)
     cluster.apply(building.gateway_of(objects))
     assert "the change that people wait for is lost" in refused(checks.rolled_out, lab, plan.port)
-    broken = planting.monday(building.gateway_of(objects), plan.port)
+    broken = planting.friday(building.gateway_of(objects), plan.port)
     probe = broken["spec"]["template"]["spec"]["containers"][0].pop("readinessProbe")
     cluster.apply(broken)
     assert "does not ask /health/readiness" in refused(checks.rolled_out, lab, plan.port)

@@ -29,15 +29,15 @@ def plant(lab: Lab, platform: Lab, plan: Plan, offers: Mapping[str, Offer], cap:
     """
     objects = building.infrastructure(lab, platform.namespace)
     own = next(one for one in objects if (one["kind"], one["metadata"]["name"]) == ("Service", GATEWAY))
-    changed = monday(building.gateway_of(objects), plan.port)
+    changed = friday(building.gateway_of(objects), plan.port)
     platform.cluster.apply([building.door(own, plan.label), changed])
     rename(platform, offers[NIGHT], plan.alias)
     building.offered(platform, offers[TRIAL], offers[TRIAL].name, ApiKey(f"sk-{secrets.token_hex(24)}"))
     use_up(platform, cap)
 
 
-def monday(deployment: Mapping[str, Any], port: int) -> dict[str, Any]:
-    """Return the gateway with the change of Monday, and with what slipped in beside it. Pure."""
+def friday(deployment: Mapping[str, Any], port: int) -> dict[str, Any]:
+    """Return the gateway with the change of Friday, and with what slipped in beside it. Pure."""
     changed = copy.deepcopy(dict(deployment))
     [container] = changed["spec"]["template"]["spec"]["containers"]
     next(one for one in container["env"] if one["name"] == SETTING)["value"] = NEW

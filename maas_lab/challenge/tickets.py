@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from maas_lab.amounts import dollars
 
 GATEWAY, DOOR = "litellm", "models"  # two Routes and their Services: the product's own name, and the friendly one
-SETTING, OLD, NEW = "PROXY_BATCH_WRITE_AT", "2", "1"  # seconds until the gateway books a call: what Monday's change set
+SETTING, OLD, NEW = "PROXY_BATCH_WRITE_AT", "2", "1"  # seconds until a call is booked: Friday's change
 NIGHT, TRIAL = "-night", "-trial"
 TIERS = {"": 1.0, NIGHT: 0.5, TRIAL: 0.1}  # what ends the name of an offer, and its part of the full price
 
@@ -128,6 +128,47 @@ class Ticket:
     topic: str = field(repr=False)
 
 
+# Who writes, what they say, and in a few words what it is about.
+_TOLD = (
+    (
+        f"{HELP_DESK.team}, {HELP_DESK.name}",
+        f"Our program calls the address that begins with `{DOOR}-`. Since this morning it gets HTTP 503 and a page "
+        "instead of an answer. Others say that the model works.",
+        "a page instead of an answer",
+    ),
+    (
+        "Finance, accountant",
+        f"You promised us that calls are booked every second: that was Friday's change, {SETTING}={NEW}. You said that "
+        f"it is applied. But they are still booked every {OLD} seconds.",
+        "a change that does not arrive",
+    ),
+    (
+        f"{REPORT.team}, {REPORT.name}",
+        f"For months our job has asked for `{{model}}{NIGHT}`, the cheap offer. Tonight it gets HTTP 400. We have "
+        "changed nothing.",
+        "HTTP 400 for the cheap offer",
+    ),
+    (
+        f"{TRAINEES.team}, {TRAINEES.name}",
+        f"HTTP 401 for `{{model}}{TRIAL}`, sometimes 429. We have compared our key three times: it is the right one. "
+        "Please reset whatever needs to be reset.",
+        "a right key that is refused",
+    ),
+    (
+        f"{TRANSLATION.team}, {TRANSLATION.name}",
+        "All our calls are refused since ten o'clock, and customers wait. Finance has agreed to {agreed} in all, with "
+        "what is spent already; not a cent more.",
+        "every call is refused",
+    ),
+    (
+        "Management",
+        "The spend of the platform rises by the second. Whoever it is: stop it, now, and nobody else. The owner is "
+        "away until Thursday, and will want to go on with the same key.",
+        "the spend rises by the second",
+    ),
+)
+
+
 def tickets(model: str, approved: float) -> list[Ticket]:
     """Return the six tickets.
 
@@ -135,51 +176,8 @@ def tickets(model: str, approved: float) -> list[Ticket]:
         model: the platform's.
         approved: dollars that finance has agreed to, for the translation desk.
     """
-    agreed = dollars(approved)
-    return [
-        Ticket(
-            1,
-            f"{HELP_DESK.team}, {HELP_DESK.name}",
-            f"Our program calls the address that begins with `{DOOR}-`. Since this morning it gets HTTP 503 and a page "
-            "instead of an answer. Others say that the model works.",
-            "a page instead of an answer",
-        ),
-        Ticket(
-            2,
-            "Finance, accountant",
-            f"You promised that calls are booked after {NEW} second: the change of Monday, {SETTING}={NEW}. It was "
-            f"applied, and nobody complained. But they are still booked every {OLD} seconds.",
-            "a change that does not arrive",
-        ),
-        Ticket(
-            3,
-            f"{REPORT.team}, {REPORT.name}",
-            f"For months our job has asked for `{model}{NIGHT}`, the cheap offer. Tonight it gets HTTP 400. We have "
-            "changed nothing.",
-            "HTTP 400 for the cheap offer",
-        ),
-        Ticket(
-            4,
-            f"{TRAINEES.team}, {TRAINEES.name}",
-            f"HTTP 401 for `{model}{TRIAL}`, sometimes 429. We have compared our key three times: it is the right one. "
-            "Please reset whatever needs to be reset.",
-            "a right key that is refused",
-        ),
-        Ticket(
-            5,
-            f"{TRANSLATION.team}, {TRANSLATION.name}",
-            f"All our calls are refused since ten o'clock, and customers wait. Finance has agreed to {agreed} in all, "
-            "with what is spent already; not a cent more.",
-            "every call is refused",
-        ),
-        Ticket(
-            6,
-            "Management",
-            "The spend of the platform rises by the second. Whoever it is: stop it, now, and nobody else. The owner is "
-            "back on Monday, and will want to go on with the same key.",
-            "the spend rises by the second",
-        ),
-    ]
+    filled = {"model": model, "agreed": dollars(approved)}
+    return [Ticket(number, who, says.format(**filled), topic) for number, (who, says, topic) in enumerate(_TOLD, 1)]
 
 
 def named(applications: Iterable[Application], name: str) -> Application | None:

@@ -39,7 +39,7 @@ SLICES = {"selector": f"kubernetes.io/service-name={DOOR}", "api_version": "disc
 
 def selected(lab: Lab, label: str) -> None:
     """Check exercise 6.1: pods answer behind the friendly address again, for whoever calls it."""
-    repair = Repair(
+    with Repair(
         lab,
         1,
         (
@@ -47,32 +47,34 @@ def selected(lab: Lab, label: str) -> None:
             "compare the Service's `selector` with the labels of the gateway's pods, or with the Service `litellm`",
             'label = service["spec"]["selector"]["app.kubernetes.io/name"]; then apply it with "litellm" in that place',
         ),
-    )
-    repair.exercise.filled(label=label)
-    repair.must_match("label", label, repair.plan.label, "the Service looked for another value when the shift began")
-    cluster, namespace = repair.platform.cluster, repair.platform.namespace
-    leads_to = cluster.get("Route", DOOR, namespace)["spec"]["to"]["name"]
-    if leads_to != DOOR:
-        why = "whoever calls the Service inside the cluster still finds nobody"
-        repair.wrong(f"the Route leads past the Service, to `{leads_to}`", why)
-    selector = _service(repair)["spec"].get("selector") or {}
-    if selector.get(OWN[0]) != OWN[1]:
-        repair.wrong("the Service does not select the gateway by its name", f"it selects {json.dumps(selector)}")
-    if "pod-template-hash" in selector:
-        repair.wrong("the Service selects one version of the gateway", "the next change would leave it empty again")
-    slices = cluster.list("EndpointSlice", namespace, **SLICES)
-    if not any(end["conditions"].get("ready") is not False for one in slices for end in one.get("endpoints") or ()):
-        repair.wrong("no pod that is ready answers for the Service", f"it selects {json.dumps(selector)}")
-    repair.must_be_served(HELP_DESK)
-    repair.right(
-        f"the Service looked for the name `{label}`",
-        "the Service has endpoints again, and the help desk gets answers at its own address",
-    )
+    ) as repair:
+        repair.exercise.filled(label=label)
+        repair.must_match(
+            "label", label, repair.plan.label, "the Service looked for another value when the shift began"
+        )
+        cluster, namespace = repair.platform.cluster, repair.platform.namespace
+        leads_to = cluster.get("Route", DOOR, namespace)["spec"]["to"]["name"]
+        if leads_to != DOOR:
+            why = "whoever calls the Service inside the cluster still finds nobody"
+            repair.wrong(f"the Route leads past the Service, to `{leads_to}`", why)
+        selector = _service(repair)["spec"].get("selector") or {}
+        if selector.get(OWN[0]) != OWN[1]:
+            repair.wrong("the Service does not select the gateway by its name", f"it selects {json.dumps(selector)}")
+        if "pod-template-hash" in selector:
+            repair.wrong("the Service selects one version of the gateway", "the next change would leave it empty again")
+        slices = cluster.list("EndpointSlice", namespace, **SLICES)
+        if not any(end["conditions"].get("ready") is not False for one in slices for end in one.get("endpoints") or ()):
+            repair.wrong("no pod that is ready answers for the Service", f"it selects {json.dumps(selector)}")
+        repair.must_be_served(HELP_DESK)
+        repair.right(
+            f"the Service looked for the name `{label}`",
+            "the Service has endpoints again, and the help desk gets answers at its own address",
+        )
 
 
 def rolled_out(lab: Lab, port: int) -> None:
-    """Check exercise 6.2: the change of Monday has arrived, and the probe still guards the gateway."""
-    repair = Repair(
+    """Check exercise 6.2: the change of Friday has arrived, and the probe still guards the gateway."""
+    with Repair(
         lab,
         2,
         (
@@ -81,33 +83,35 @@ def rolled_out(lab: Lab, port: int) -> None:
             'render the overlay with a patch that sets PROXY_BATCH_WRITE_AT to "1", as lesson 02 did, and apply its '
             "Deployment: the probe is right in the folder",
         ),
-    )
-    repair.exercise.filled(port=port)
-    repair.must_match("port", port, repair.plan.port, "that is not where the probe asked when the shift began")
-    deployment = repair.platform.cluster.get("Deployment", GATEWAY, repair.platform.namespace)
-    if (value := building.setting_of(deployment)) != NEW:
-        repair.wrong(f"{SETTING} is {value!r} again", "the rollout ends, and the change that people wait for is lost")
-    [container] = deployment["spec"]["template"]["spec"]["containers"]
-    asked = (container.get("readinessProbe") or {}).get("httpGet") or {}
-    if asked.get("path") != "/health/readiness":
-        why = "without it a gateway that has lost its database would get calls, and the next bad change all of them"
-        repair.wrong("the readiness probe does not ask /health/readiness any more", why)
-    if asked.get("port") not in ("http", container["ports"][0]["containerPort"]):
-        repair.wrong(f"the readiness probe asks port {asked.get('port')}", "the gateway does not listen there")
-    if (deployment["spec"]["strategy"].get("rollingUpdate") or {}).get("maxUnavailable") not in (0, "0", "0%"):
-        repair.wrong("the gateway may be unavailable during a change now", "then the next one costs calls")
-    is_ready, text = state(deployment)
-    if not is_ready:
-        repair.wrong("the change has not arrived yet", f"Deployment {GATEWAY}: {text}")
-    repair.right(
-        f"the readiness probe asked port {port}",
-        "every gateway that gets calls runs Monday's change, and had to pass its probe for that",
-    )
+    ) as repair:
+        repair.exercise.filled(port=port)
+        repair.must_match("port", port, repair.plan.port, "that is not where the probe asked when the shift began")
+        deployment = repair.platform.cluster.get("Deployment", GATEWAY, repair.platform.namespace)
+        if (value := building.setting_of(deployment)) != NEW:
+            repair.wrong(
+                f"{SETTING} is {value!r} again", "the rollout ends, and the change that people wait for is lost"
+            )
+        [container] = deployment["spec"]["template"]["spec"]["containers"]
+        asked = (container.get("readinessProbe") or {}).get("httpGet") or {}
+        if asked.get("path") != "/health/readiness":
+            why = "without it a gateway that has lost its database would get calls, and the next bad change all of them"
+            repair.wrong("the readiness probe does not ask /health/readiness any more", why)
+        if asked.get("port") not in ("http", container["ports"][0]["containerPort"]):
+            repair.wrong(f"the readiness probe asks port {asked.get('port')}", "the gateway does not listen there")
+        if (deployment["spec"]["strategy"].get("rollingUpdate") or {}).get("maxUnavailable") not in (0, "0", "0%"):
+            repair.wrong("the gateway may be unavailable during a change now", "then the next one costs calls")
+        is_ready, text = state(deployment)
+        if not is_ready:
+            repair.wrong("the change has not arrived yet", f"Deployment {GATEWAY}: {text}")
+        repair.right(
+            f"the readiness probe asked port {port}",
+            "every gateway that gets calls runs Friday's change, and had to pass its probe for that",
+        )
 
 
 def offered(lab: Lab, alias: str) -> None:
     """Check exercise 6.3: the offer that people ask for is in the catalogue, once, at the agreed price."""
-    repair = Repair(
+    with Repair(
         lab,
         3,
         (
@@ -116,21 +120,23 @@ def offered(lab: Lab, alias: str) -> None:
             "register the offer under the name of the list, with gateway.register_model(...) and its price, then "
             "gateway.delete_model(alias)",
         ),
-    )
-    repair.exercise.filled(alias=alias)
-    wanted = repair.platform.model + repair.plan.alias
-    repair.must_match("alias", alias, wanted, "nobody has registered anything under that name by mistake")
-    repair.must_be_listed(NIGHT)
-    if any(one.name == wanted for one in repair.platform.gateway.models()):
-        repair.wrong(f"`{wanted}` is still in the catalogue", "two names for one offer are two lines on every bill")
-    repair.must_keep_its_key(REPORT)
-    repair.must_be_served(REPORT)
-    repair.right(f"the offer stood there as `{alias}`", "the nightly report finds its offer again, at the agreed price")
+    ) as repair:
+        repair.exercise.filled(alias=alias)
+        wanted = repair.platform.model + repair.plan.alias
+        repair.must_match("alias", alias, wanted, "nobody has registered anything under that name by mistake")
+        repair.must_be_listed(NIGHT)
+        if any(one.name == wanted for one in repair.platform.gateway.models()):
+            repair.wrong(f"`{wanted}` is still in the catalogue", "two names for one offer are two lines on every bill")
+        repair.must_keep_its_key(REPORT)
+        repair.must_be_served(REPORT)
+        repair.right(
+            f"the offer stood there as `{alias}`", "the nightly report finds its offer again, at the agreed price"
+        )
 
 
 def trusted(lab: Lab, stale: Iterable[str]) -> None:
     """Check exercise 6.4: the gateway sends the key that the model server wants, for every offer."""
-    repair = Repair(
+    with Repair(
         lab,
         4,
         (
@@ -140,28 +146,30 @@ def trusted(lab: Lab, stale: Iterable[str]) -> None:
             'key = cluster.secret("model-secret", "api-key", namespace); the rows whose fingerprint is not '
             "key.hash[:16] are stale: register them again with that key",
         ),
-    )
-    repair.exercise.filled(stale=stale)
-    wanted = [repair.offer(TRIAL).name]
-    found = list(stale) if isinstance(stale, list | tuple | set) else stale
-    repair.must_match("stale", found, wanted, "a list of the offers with another key than the model server's was asked")
-    right = building.serving_key(repair.platform).hash[:16]
-    repair.must_be_listed(TRIAL)
-    for row in repair.platform.gateway.models():
-        if row.fingerprint != right:
-            why = "an open model server answers whoever finds it, without a key and without a bill"
-            repair.wrong(f"the gateway does not send the model server's key for {row.name}", why)
-    repair.must_keep_its_key(TRAINEES)
-    repair.must_be_served(TRAINEES)
-    repair.right(
-        f"an old key of the model server, for {wanted[0]}",
-        "their key was right all the time; now the gateway's is, too",
-    )
+    ) as repair:
+        repair.exercise.filled(stale=stale)
+        wanted = [repair.offer(TRIAL).name]
+        found = list(stale) if isinstance(stale, list | tuple | set) else stale
+        repair.must_match(
+            "stale", found, wanted, "a list of the offers with another key than the model server's was asked"
+        )
+        right = building.serving_key(repair.platform).hash[:16]
+        repair.must_be_listed(TRIAL)
+        for row in repair.platform.gateway.models():
+            if row.fingerprint != right:
+                why = "an open model server answers whoever finds it, without a key and without a bill"
+                repair.wrong(f"the gateway does not send the model server's key for {row.name}", why)
+        repair.must_keep_its_key(TRAINEES)
+        repair.must_be_served(TRAINEES)
+        repair.right(
+            f"an old key of the model server, for {wanted[0]}",
+            "their key was right all the time; now the gateway's is, too",
+        )
 
 
 def topped_up(lab: Lab, cap: float) -> None:
     """Check exercise 6.5: customers are served again, under a cap that finance has agreed to."""
-    repair = Repair(
+    with Repair(
         lab,
         5,
         (
@@ -169,23 +177,23 @@ def topped_up(lab: Lab, cap: float) -> None:
             "the ticket says how much there may be in all; `cap` must be more than is spent, and no more than that",
             "gateway.update_key(gateway.keys(application='Translation desk')[0].hash, max_budget=cap)",
         ),
-    )
-    repair.exercise.filled(cap=cap)
-    answer, approved = repair.exercise.as_number("cap", cap), repair.challenge.approved
-    known = repair.must_keep_its_key(TRANSLATION)
-    if known.max_budget is None or not math.isfinite(known.max_budget):
-        repair.wrong("the translation desk has no cap any more", "finance has agreed to a sum, not to everything")
-    if not math.isclose(answer, known.max_budget, rel_tol=1e-9):
-        repair.wrong(f"`cap` is {answer:g}, and the gateway has {known.max_budget:g}", "set the one that you name")
-    if known.max_budget > approved * (1 + 1e-9):
-        repair.wrong(f"the cap is {dollars(known.max_budget)}", f"finance has agreed to {dollars(approved)} in all")
-    repair.must_be_served(TRANSLATION)
-    repair.right(f"its cap was reached; it is {dollars(cap)} now", "customers are served, and the cap is still one")
+    ) as repair:
+        repair.exercise.filled(cap=cap)
+        answer, approved = repair.exercise.as_number("cap", cap), repair.challenge.approved
+        known = repair.must_keep_its_key(TRANSLATION)
+        if known.max_budget is None or not math.isfinite(known.max_budget):
+            repair.wrong("the translation desk has no cap any more", "finance has agreed to a sum, not to everything")
+        if not math.isclose(answer, known.max_budget, rel_tol=1e-9):
+            repair.wrong(f"`cap` is {answer:g}, and the gateway has {known.max_budget:g}", "set the one that you name")
+        if known.max_budget > approved * (1 + 1e-9):
+            repair.wrong(f"the cap is {dollars(known.max_budget)}", f"finance has agreed to {dollars(approved)} in all")
+        repair.must_be_served(TRANSLATION)
+        repair.right(f"its cap was reached; it is {dollars(cap)} now", "customers are served, and the cap is still one")
 
 
 def contained(lab: Lab, runaway: str) -> None:
-    """Check exercise 6.6: the spender is stopped, nobody else is, and its owner can go on on Monday."""
-    repair = Repair(
+    """Check exercise 6.6: the spender is stopped, nobody else is, and its owner can go on on Thursday."""
+    with Repair(
         lab,
         6,
         (
@@ -193,16 +201,18 @@ def contained(lab: Lab, runaway: str) -> None:
             "a rate limit makes it slower; a cap at what it has spent stops it, and so does gateway.block_key(...)",
             "key = gateway.keys(application=runaway)[0]; gateway.update_key(key.hash, max_budget=key.spend)",
         ),
-    )
-    repair.exercise.filled(runaway=runaway)
-    repair.must_match("runaway", runaway, repair.plan.runaway.name, "it uses less than another one, and does not grow")
-    repair.must_keep_its_key(repair.plan.runaway)
-    how = _stopped(repair)
-    repair.must_be_served(repair.plan.witness)
-    repair.right(
-        f"it was the {runaway}; it is {how}",
-        f"the spender is {how}, the others are served, and its key is there on Monday",
-    )
+    ) as repair:
+        repair.exercise.filled(runaway=runaway)
+        repair.must_match(
+            "runaway", runaway, repair.plan.runaway.name, "it uses less than another one, and does not grow"
+        )
+        repair.must_keep_its_key(repair.plan.runaway)
+        how = _stopped(repair)
+        repair.must_be_served(repair.plan.witness)
+        repair.right(
+            f"it was the {runaway}; it is {how}",
+            f"the spender is {how}, the others are served, and its key is there on Thursday",
+        )
 
 
 def post_mortem(lab: Lab, path: str | Path) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Repair:
-    """One ticket, the exercise that closes it, and the platform that it is about."""
+    """One ticket, the exercise that closes it, and the platform that it is about, as long as the block runs."""
 
     def __init__(self, lab: Lab, ticket: int, hints: tuple[str, ...]) -> None:
         told = next(one for one in lab.challenge.tickets if one.number == ticket)
@@ -26,6 +26,12 @@ class Repair:
         self.plan: Plan = self.challenge.plan
         self.platform: Lab = self.challenge.platform()
         self.wrong = self.exercise.wrong
+
+    def __enter__(self) -> Repair:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.platform.gateway.close()
 
     def offer(self, tier: str) -> Offer:
         """Return a line of the price list."""
