@@ -47,7 +47,7 @@ def test_a_report_is_printed_on_a4_in_dark_ink_whatever_the_screen(page, address
     page.emulate_media(color_scheme="dark", media="print")
     page.goto(address)
     colours = page.evaluate("(({color, backgroundColor}) => [color, backgroundColor])(getComputedStyle(document.body))")
-    assert colours == ["rgb(26, 29, 33)", "rgb(255, 255, 255)"]
+    assert colours == ["rgb(26, 35, 48)", "rgb(255, 255, 255)"]
     # What is wider than the sheet would be cut off: 210 mm less the margins.
     page.set_viewport_size({"width": round((210 - 32) / 25.4 * 96), "height": 900})
     assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
