@@ -293,23 +293,18 @@ own.release(patience)
 # And this is the way of one request:
 #
 # ```mermaid
-# sequenceDiagram
+# flowchart LR
 #   accTitle: The way of one request
 #   accDescr {
-#     An application sends a question with its key to the gateway. The gateway checks the key, passes the question on to
-#     the model server, gets the answer with its count of tokens, passes it back with an id, and writes a spend row
-#     under that id.
+#     One, an application sends a question with its key to the gateway, which checks the key. Two, it passes the
+#     question on to the model server. Three, that answers, with its count of tokens. Four, the gateway passes the
+#     answer back with an id. Five, it writes a spend row under that id: who, which model, how many tokens, what cost.
 #   }
-#   participant app as application
-#   participant gateway as API gateway
-#   participant model as model server
-#   participant rows as spend rows
-#   app->>gateway: question and key
-#   gateway->>gateway: check the key
-#   gateway->>model: question
-#   model-->>gateway: answer and tokens
-#   gateway-->>app: answer with an id
-#   gateway->>rows: who, model, tokens, cost, id
+#   app["application"] -- "1 · question and key" --> gateway["API gateway: checks the key"]
+#   gateway -- "2 · question" --> model["model server"]
+#   model -. "3 · answer and its tokens" .-> gateway
+#   gateway -. "4 · answer with an id" .-> app
+#   gateway -- "5 · who, model, tokens, cost, id" --> rows[("spend rows")]
 # ```
 
 # %% [markdown]
