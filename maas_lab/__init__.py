@@ -30,6 +30,7 @@ _HOME = {
     "overlays": "maas_lab.overlays",
     "platform_secrets": "maas_lab.secrets",
     "plots": "maas_lab.plots",
+    "quantisation": "maas_lab.quantisation",
     "record": "maas_lab.record",
     "report": "maas_lab.report",
     "usage": "maas_lab.usage",

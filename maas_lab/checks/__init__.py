@@ -10,6 +10,7 @@ from maas_lab.checks.consumer import booked, retries, rotated, sdk, stream, tick
 from maas_lab.checks.problem import busy, replicas, unknown, unplaced
 from maas_lab.checks.provider import gate, order, repaired, route, served
 from maas_lab.checks.start import connected, pods
+from maas_lab.checks.summary import fitting, precisions
 
 __all__ = [
     "billable",
@@ -18,6 +19,7 @@ __all__ = [
     "connected",
     "contained",
     "discrepancy",
+    "fitting",
     "gate",
     "hits",
     "invoiced",
@@ -26,6 +28,7 @@ __all__ = [
     "overspent",
     "pods",
     "post_mortem",
+    "precisions",
     "repaired",
     "replicas",
     "retries",

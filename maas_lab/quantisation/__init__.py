@@ -6,6 +6,6 @@ measured.table  # one row per precision
 
 from maas_lab.quantisation.answers import Agreement, agreement
 from maas_lab.quantisation.measuring import Measured, measure
-from maas_lab.quantisation.servers import PRECISION, Server, servers
+from maas_lab.quantisation.servers import PRECISION, Server, refuse_gpus, servers
 
-__all__ = ["PRECISION", "Agreement", "Measured", "Server", "agreement", "measure", "servers"]
+__all__ = ["PRECISION", "Agreement", "Measured", "Server", "agreement", "measure", "refuse_gpus", "servers"]

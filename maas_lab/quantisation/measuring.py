@@ -104,7 +104,12 @@ def _row(
     lab: Lab, server: Server, client: openai.OpenAI, answers: pd.DataFrame, parameters: int | None
 ) -> dict[str, object]:
     told, own = weights(lab, server, client), answers[answers["precision"] == server.precision]
-    used = wait.until(lambda: memory(lab.cluster, server), what=f"the memory of {server.name}", timeout=FIRST_LOOK_S)
+    used = wait.until(
+        lambda: memory(lab.cluster, server),
+        what=f"the memory of {server.name}",
+        timeout=FIRST_LOOK_S,
+        hint=f"kubectl top pods -n {server.namespace}: does this cluster measure its pods?",
+    )
     return {
         "precision": server.precision,
         "bytes": told.bytes,

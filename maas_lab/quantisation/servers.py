@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from maas_lab.errors import ClusterError, NotFound
+from maas_lab.errors import ClusterError, NotFound, UsageError
 
 if TYPE_CHECKING:
     import openai
@@ -34,6 +34,25 @@ class Server:
     precision: str
     name: str
     namespace: str
+
+
+def refuse_gpus(objects: Iterable[Mapping[str, Any]], *, agreed: bool = False) -> None:
+    """Refuse manifests that ask for devices, unless somebody has agreed that this lesson may take them.
+
+    Args:
+        objects: rendered manifests.
+        agreed: whether you may take real GPUs for the minutes of a lesson.
+
+    Raises:
+        UsageError: they ask for some, and nobody has agreed.
+    """
+    models = [one["spec"]["predictor"]["model"] for one in objects if one["kind"] == "InferenceService"]
+    limits = [(one.get("resources") or {}).get("limits") or {} for one in models]
+    devices = sorted({name for one in limits for name in one if "/" in name})
+    if devices and not agreed:
+        why = f"{len(models)} model servers ask for {', '.join(devices)}, one each"
+        hint = "ask whoever looks after the cluster; then set `agreed = True`"
+        raise UsageError("this lesson would take real GPUs", why, hint)
 
 
 @dataclass(frozen=True)
