@@ -42,7 +42,7 @@ def test_the_planner_begins_with_the_load_it_was_given():
     text = told(planner)
     assert "7 people work at a time." in text
     assert "An answer takes 10.0 s on a GPU of one's own, 10.0 s on a shared one" in text
-    assert f"{planner.queue.utilisation:.1%}" in text
+    assert f"{100 * planner.queue.utilisation:.1f} %" in text
 
 
 def test_a_moved_slider_tells_everything_anew():

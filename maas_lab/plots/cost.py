@@ -34,6 +34,7 @@ from maas_lab.plots.figure import (
 _MOST = 1e15  # dollars: what is more than all the money there is, is a mistake like one that is no number at all
 _DRAWN = 2000  # points of a line; more of them are not seen
 _BAR = 0.5
+_WAYS = {"hoarded": CATEGORIES[1], "shared": CATEGORIES[0]}  # as in the charts of slots and of capacity
 _NEAR = 1e-9  # a sum of doubles may miss a cap that it reaches exactly by less than this share of it
 _BOX = {"facecolor": WHITE, "edgecolor": "none", "pad": 1, "alpha": 0.8}  # so that a label on a line can be read
 
@@ -244,7 +245,7 @@ def _cost_bars(axes: Axes, costs: np.ndarray, kinds: Sequence[str]) -> None:
     known = np.nan_to_num(costs)
     for n, kind in enumerate(dict.fromkeys(kinds)):
         rows = [row for row, own in enumerate(kinds) if own == kind]
-        look = CATEGORIES[min(n, len(CATEGORIES) - 1)]
+        look = _WAYS.get(kind, CATEGORIES[min(n, len(CATEGORIES) - 1)])
         colours = {"color": look.color, "hatch": look.hatch, "edgecolor": WHITE}
         axes.barh([-row for row in rows], known[rows], _BAR, label=shown(kind) if kind else "", **colours)
     _money(axes, known.min(initial=0), known.max(initial=0), "x")

@@ -107,8 +107,8 @@ def _told(load: Load, alone: Queue, queue: Queue) -> str:
     numbers = {
         "GPUs, one for each person": f"{alone.replicas:,}",
         "GPUs, shared": f"{queue.replicas:,}",
-        "Used, with one each": f"{alone.utilisation:.1%}",
-        "Used, shared": f"{queue.utilisation:.1%}",
+        "Used, with one each": f"{100 * alone.utilisation:.1f} %",
+        "Used, shared": f"{100 * queue.utilisation:.1f} %",
         "95 % wait at most": f"{queue.wait_p95:.1f} s",
     }
     people = "One person works" if load.at_once == 1 else f"{load.at_once:,} people work"
