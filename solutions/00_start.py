@@ -49,8 +49,11 @@ wrong_answer: int = 0  # the answer that you give on purpose, to see what a chec
 #   accountant --> summary["05 · summary"] --> challenge["06 · challenge"]
 # ```
 #
-# Lessons that are not in your folder `notebooks` are not written yet. Each lesson stands alone: you can begin with the
-# persona that you are at work.
+# Each lesson stands alone: you can begin with the persona that you are at work. Only the last two look back: lesson 05
+# sets side by side what you have measured, and lesson 06 needs the tools of 02 to 04.
+#
+# What you pass is kept on this machine. Run `lab.record()` in a cell of your own whenever you want to see how far you
+# are.
 
 # %% [markdown]
 # ## Connect
@@ -165,7 +168,8 @@ for number in range(1, 5):
 
 # %% [markdown]
 # `NotDoneYet` says that the blank is still there. The first hint is small, the last one is the answer, and after it the
-# check names the section to read again. Hints cost nothing.
+# check names the section to read again. Hints cost nothing; `lab.record()` counts them, so that you know what to read
+# again.
 #
 # The other error is `NotQuite`: there is an answer, and the lab shows something else. It says what the check saw
 # and why that is not enough.
