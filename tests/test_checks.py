@@ -115,8 +115,8 @@ def test_a_route_that_the_cluster_refuses_or_accepts(lab, capsys):
         ("Scheduled", "postgres", "not the list of the reasons"),
         ([], "postgres", "not the list of the reasons"),
         (["Scheduled", "Created", "Guessed"], "postgres", "they are: Scheduled, Pulled, Created, Started"),
-        (["Scheduled", "Started"], "postgres", "lacks a step"),
-        (["Started", "Created", "Scheduled"], "postgres", "lacks a step"),
+        (["Scheduled", "Started"], "postgres", "`steps` lacks Created"),
+        (["Started", "Created", "Scheduled"], "postgres", "in another order"),
         (["Scheduled", "Created", "Started"], "litellm", "`first` is 'litellm'"),
         (["Scheduled", "Created", "Started"], 0, "`first` is 0"),
     ],
@@ -172,7 +172,7 @@ REPLY = Reply("hi", MODEL, "c1", 30, 20, 50, "stop", 1.0)
         (Books(CatalogModel(MODEL, "1", "granite", URL, 1, 1)), REPLY, None, "under another name or address"),
         (Books(CatalogModel(MODEL, "1", MODEL, "http://x/v1", 1, 1)), REPLY, None, "under another name or address"),
         (Books(CatalogModel(MODEL, "1", MODEL, URL, 0.001, 0)), REPLY, None, "free of charge"),
-        (Books(OFFER), "hi", None, "no answer of the model"),
+        (Books(OFFER), "hi", None, "it should be what `ask` returns"),
         (Books(OFFER), REPLY, SimpleNamespace(request_id="c2"), "belongs to another call"),
         (Books(OFFER, cost=0.06), REPLY, SimpleNamespace(request_id="c1"), "another cost"),
     ],
@@ -369,7 +369,9 @@ def hints():
     """Find the hints that are code: the number of their exercise, and the code."""
     for path in sorted((ROOT / "maas_lab" / "checks").glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Exercise":
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Exercise" and len(node.args) == 3:
+                if not isinstance(node.args[2], ast.Tuple):
+                    continue  # those of a ticket: tests/test_challenge.py
                 texts = [one.value for one in node.args[2].elts if isinstance(one, ast.Constant)]
                 codes = [code for text in texts for code in (text, text.partition(": ")[2]) if assignments(code)]
                 yield from ((node.args[0].value, code) for code in codes)

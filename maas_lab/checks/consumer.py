@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+import openai
+
 from maas_lab.checks.exercise import Exercise
 from maas_lab.errors import GatewayError, InvalidKey, NotQuite
 
 if TYPE_CHECKING:
-    import openai
-
     from maas_lab.keys import ApiKey
     from maas_lab.lab import Lab
     from maas_lab.rows import SpendRow
@@ -28,7 +28,9 @@ def booked(lab: Lab, answer: Mapping[str, Any], row: SpendRow) -> None:
         ),
     )
     exercise.filled(row=row)
-    if getattr(row, "request_id", None) != answer["id"]:
+    if not hasattr(row, "request_id"):
+        exercise.wrong(f"`row` is a {type(row).__name__}, not a spend row", "the gateway keeps them: lab.gateway")
+    if row.request_id != answer["id"]:
         exercise.wrong("this row belongs to another call", "its `request_id` is not the `id` of curl's answer")
     stored = lab.gateway.spend_row(answer["id"], timeout=1)
     if stored.total_tokens != answer["usage"]["total_tokens"]:
@@ -47,10 +49,13 @@ def sdk(lab: Lab, client: openai.OpenAI) -> None:
         ),
     )
     exercise.filled(client=client)
-    if not hasattr(client, "chat"):
+    if not isinstance(client, openai.OpenAI):
         exercise.wrong(f"`client` is a {type(client).__name__}", "it should be an openai.OpenAI")
-    if not str(client.base_url).startswith(lab.url):
-        exercise.wrong("`client` calls another server than this lab's gateway")
+    if (base := str(client.base_url).rstrip("/")) != lab.url:
+        what = "another path at" if base.startswith(lab.gateway.url) else "another server than"
+        exercise.wrong(f"`client` calls {what} this lab's gateway", f"its base_url is {base}, and lab.url is {lab.url}")
+    if not isinstance(client.api_key, str) or not client.api_key.isascii() or not client.api_key:
+        exercise.wrong("`client` holds no key that the gateway could read", "a key shows its secret by .reveal() only")
     if client.max_retries:
         exercise.wrong("`client` repeats refused calls in silence", "a lesson wants to see each refusal")
     try:
@@ -77,7 +82,8 @@ def stream(lab: Lab, arrivals: list[float], row: SpendRow, first_token_s: float,
         "Let it stream",
         (
             "`arrivals` holds seconds since the question: the first is the time to the first token",
-            "speed counts the time in which tokens came: row.completion_tokens / (arrivals[-1] - arrivals[0])",
+            "speed counts the time in which tokens came, from the first part to the last",
+            "first_token_s = arrivals[0]; tokens_per_s = stream_row.completion_tokens / (arrivals[-1] - arrivals[0])",
         ),
     )
     exercise.filled(first_token_s=first_token_s, tokens_per_s=tokens_per_s)
@@ -117,7 +123,8 @@ def tickets(lab: Lab, key: ApiKey, calls: Calls, count: int) -> None:
     known = {row.request_id: row for row in lab.gateway.spend_rows(_day_ago(), key=key)}
     missing = [one for one in frame["request_id"] if one not in known]
     if missing:
-        exercise.wrong(f"the gateway has not booked {len(missing)} of the calls with this key")
+        why = "they were made with another key than the application's, or it takes a few seconds more"
+        exercise.wrong(f"the gateway has not booked {len(missing)} of the calls with this key", why)
     tokens = sum(known[one].total_tokens for one in frame["request_id"])
     if tokens != calls.tokens():
         exercise.wrong("your tokens and the gateway's differ", "report this: the gateway would bill a wrong sum")
@@ -134,9 +141,13 @@ def retries(lab: Lab, should_retry: Callable[[Exception], bool]) -> None:
             "waiting helps against a rate limit only: return isinstance(error, errors.RateLimited)",
         ),
     )
+    if not callable(should_retry):
+        exercise.wrong(f"`should_retry` is a {type(should_retry).__name__}, not a function")
     for name, (error, worth_it) in _provoke(lab).items():
         answer = should_retry(error)
         exercise.filled(should_retry=answer)
+        if answer is None:
+            exercise.wrong(f"`should_retry` returns nothing when it is asked about {name}", "end it with `return`")
         if bool(answer) is not worth_it:
             exercise.wrong(
                 f"`should_retry` says {bool(answer)} to {name}",
@@ -156,6 +167,8 @@ def rotated(lab: Lab, old: ApiKey, new: ApiKey) -> None:
         ),
     )
     exercise.filled(new_key=new)
+    if not hasattr(new, "reveal"):
+        exercise.wrong(f"`new_key` is a {type(new).__name__}, not a key", "the portal returns the key that it made")
     if new == old:
         exercise.wrong("`new_key` is the old key")
     try:

@@ -35,7 +35,8 @@ def route(lab: Lab, namespace: str, friendly: Mapping[str, Any]) -> None:
     )
     exercise.filled(friendly=friendly)
     body = friendly if isinstance(friendly, Mapping) else {}
-    if (body.get("kind"), (body.get("metadata") or {}).get("name")) != ("Route", "models"):
+    metadata = body.get("metadata") if isinstance(body.get("metadata"), Mapping) else {}
+    if (body.get("kind"), metadata.get("name")) != ("Route", "models"):
         exercise.wrong("this is not a Route with the name `models`")
     try:
         lab.cluster.apply(friendly, namespace, dry_run=True)
@@ -73,14 +74,18 @@ def order(lab: Lab, namespace: str, steps: Iterable[str], first: str) -> None:
     given = list(steps) if isinstance(steps, list | tuple) else []
     if not given or any(one not in told for one in given):
         exercise.wrong("`steps` is not the list of the reasons in the pod's events", f"they are: {', '.join(told)}")
-    places = [given.index(one) if one in given else -1 for one in LIFE]
-    if min(places) < 0 or places != sorted(places):
-        exercise.wrong("`steps` lacks a step of the pod's life, or has them in another order")
+    if lacking := [one for one in LIFE if one not in given]:
+        exercise.wrong(f"`steps` lacks {lacking[0]}", "take the reasons of all events")
+    places = [given.index(one) for one in LIFE]
+    if places != sorted(places):
+        exercise.wrong("`steps` has them in another order than they happened", "the oldest comes first")
     pods = [pod for pod in lab.cluster.list("Pod", namespace) if pod.name.startswith(("postgres-", "litellm-"))]
     since = {pod.name: (condition(pod, "Ready") or {}).get("lastTransitionTime", "") for pod in pods}
     # Within one second the cluster does not tell; then it was the one that the other needs.
     earliest = min(since, key=lambda name: (since[name], not name.startswith("postgres")))
-    if not isinstance(first, str) or first.partition("-")[0] != earliest.partition("-")[0]:
+    if not isinstance(first, str) or first.partition("-")[0] not in ("postgres", "litellm"):
+        exercise.wrong(f"`first` is {first!r}", "it is one of two names: postgres, litellm")
+    if first.partition("-")[0] != earliest.partition("-")[0]:
         exercise.wrong(f"`first` is {first!r}", "compare the moments in the condition Ready of both pods")
     exercise.right(f"{', '.join(dict.fromkeys(one for one in given if one in LIFE))}; and {first} was Ready first")
 
@@ -98,6 +103,8 @@ def served(lab: Lab, namespace: str, name: str, address: str) -> None:
     exercise.filled(served=name, address=address)
     service = _service(lab, namespace)
     url = service["status"]["address"]["url"]
+    if not isinstance(name, str):
+        exercise.wrong(f"`served` is a {type(name).__name__}, not text", "asked is its name")
     if name != service.name:
         exercise.wrong(f"`served` is {name!r}", "the runtime puts the name of the InferenceService for {{.Name}}")
     if not isinstance(address, str) or not address.startswith(url):
@@ -127,10 +134,14 @@ def gate(lab: Lab, namespace: str, gateway: Gateway, reply: Reply, row: SpendRow
         exercise.wrong("the gateway looks for the model under another name or address than it has")
     if not (model.input_cost > 0 and model.output_cost > 0):
         exercise.wrong("the model is free of charge", "then nobody can tell who costs what")
-    if not isinstance(reply, Reply) or not reply.completion_tokens:
-        exercise.wrong("`reply` is no answer of the model")
+    if not isinstance(reply, Reply):
+        exercise.wrong(f"`reply` is a {type(reply).__name__}", "it should be what `ask` returns")
+    if not reply.completion_tokens:
+        exercise.wrong("`reply` is an empty answer", "ask again, and let it answer more than nothing")
     stored = gateway.spend_row(reply.id, timeout=1)
-    if getattr(row, "request_id", None) != reply.id:
+    if not hasattr(row, "request_id"):
+        exercise.wrong(f"`row` is a {type(row).__name__}, not a spend row", "the gateway keeps them: gateway.spend_row")
+    if row.request_id != reply.id:
         exercise.wrong("`row` belongs to another call", "its request_id is not the id of the reply")
     cost = reply.prompt_tokens * model.input_cost + reply.completion_tokens * model.output_cost
     if stored.total_tokens != reply.total_tokens or abs(stored.cost - cost) > 1e-9 + 1e-6 * cost:
@@ -150,10 +161,12 @@ def repaired(lab: Lab, namespace: str, culprit: str) -> None:
         ),
     )
     exercise.filled(culprit=culprit)
-    if culprit != CULPRIT:
-        exercise.wrong(f"`culprit` is {culprit!r}", "the gateway reads that one without complaint")
     deployment = lab.cluster.get("Deployment", GATEWAY, namespace)
     env = {one["name"]: one for one in deployment["spec"]["template"]["spec"]["containers"][0]["env"]}
+    if culprit != CULPRIT:
+        known = isinstance(culprit, str) and culprit in env
+        why = "the gateway reads that one without complaint" if known else "the gateway has no variable of this name"
+        exercise.wrong(f"`culprit` is {culprit!r}", why)
     if not (value := env.get(CULPRIT, {}).get("value", "")).isdecimal():
         exercise.wrong(f"you found it, and it is not mended yet: it is still {value!r}")
     try:
