@@ -121,7 +121,7 @@ def _found() -> list[tuple[str, str, str]]:
     from maas_lab import checks
 
     told = [(name, (inspect.getdoc(getattr(checks, name)) or "").split("\n")[0]) for name in checks.__all__]
-    found = [(match[1], name, match[2]) for name, text in told if (match := _CHECK.fullmatch(text))]
+    found = [(match[1], name, match[2].replace("`", "")) for name, text in told if (match := _CHECK.fullmatch(text))]
     return sorted(found, key=lambda one: [int(part) for part in one[0].split(".")])
 
 

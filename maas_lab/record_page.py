@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import groupby
 from typing import TYPE_CHECKING
 
 from maas_lab import page
 from maas_lab.chargeback.tables import Column, Sheet
 
 if TYPE_CHECKING:
-    from maas_lab.record import Line, Record
+    from maas_lab.record import Record
 
 COURSE = "Implementing Models-as-a-Service"
 _COLUMNS = (
@@ -38,7 +37,7 @@ def page_of(record: Record) -> str:
         "Last passed": max((line.passed.partition(" ")[0] for line in record.lines if line.is_passed), default=""),
     }
     main = [
-        page.section("What was done", _state(record) + "".join(map(page.table, _sheets(record)))),
+        page.section("What was done", _state(record) + page.table(_sheet(record))),
         page.section("What this page says, and what it does not", page.paragraphs(_SAYS)),
     ]
     header = page.header(whose, f"{COURSE}, hands on. Made {record.made}.", figures)
@@ -51,15 +50,6 @@ def _state(record: Record) -> str:
     return page.state("Complete: all exercises are passed.", good=True)
 
 
-def _sheets(record: Record) -> list[Sheet]:
-    def lesson(line: Line) -> str:
-        return line.exercise.partition(".")[0]
-
-    return [
-        Sheet(
-            f"Lesson {int(number):02}",
-            _COLUMNS,
-            tuple((line.exercise, line.about, line.passed, line.hints, line.where) for line in lines),
-        )
-        for number, lines in groupby(record.lines, key=lesson)
-    ]
+def _sheet(record: Record) -> Sheet:
+    rows = tuple((line.exercise, line.about, line.passed, line.hints, line.where) for line in record.lines)
+    return Sheet("All exercises of the course; the number before the point is the lesson's", _COLUMNS, rows)

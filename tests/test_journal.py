@@ -1,5 +1,6 @@
 """What lessons measured stays in the lab's home: whole, private, of one lab, and never a secret."""
 
+import ast
 import json
 import math
 import multiprocessing
@@ -286,3 +287,21 @@ def test_the_learners_files_may_be_there_first_and_stay_after_a_reset(journal, h
 
 def test_the_home_of_these_tests_is_not_the_users():
     assert Path.home() / ".maas-lab" not in (settings.load().home, *settings.load().home.parents)
+
+
+NOTED = {
+    "01": "people slots running memory_hoarded memory_shared memory_one busy_hoarded busy_shared wait_p50_hoarded"
+    " wait_p95_hoarded wait_p50_shared wait_p95_shared tokens_by_person service_seconds",
+    "02": "rollout_calls rollout_lost pods",
+    "03": "model first_token tokens_per_second tickets",
+    "04": "hits tokens cost invoice overshoot",
+}
+
+
+@pytest.mark.parametrize("lesson", NOTED)
+def test_each_lesson_notes_what_the_last_one_sets_side_by_side(lesson):
+    [path] = (ROOT / "solutions").glob(f"{lesson}_*.py")
+    calls = [one for one in ast.walk(ast.parse(path.read_text())) if isinstance(one, ast.Call)]
+    [call] = [one for one in calls if ast.unparse(one.func) == "lab.journal.note"]
+    assert call.args[0].value == lesson
+    assert {one.arg for one in call.keywords} >= set(NOTED[lesson].split())
