@@ -61,7 +61,7 @@ def precisions(table: pd.DataFrame) -> DescribedFigure:
             _bars(axes, number, row._asdict(), table.iloc[0], measures, len(table))
         axes.set_xticks(range(len(measures)), [one.label for one in measures])
         axes.tick_params(axis="x", length=0)
-        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+        axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
         axes.set_ylabel(f"compared with {shown(table['precision'].iloc[0])}" if len(table) else "")
         axes.margins(y=0.12)
         finish(axes)
