@@ -29,7 +29,7 @@ def render(folder: Path | str, namespace: str | None = None, patch: str = "") ->
     Raises:
         ManifestError: something in the folder cannot be read or does not fit together; says which file.
     """
-    file = Path(folder).resolve()
+    file = (Path(folder) if isinstance(folder, str) else folder).resolve()
     found = _build(file, ())
     if patch:
         patches.apply({}, _patch({"patch": patch}, file, file), found, file)
@@ -37,6 +37,15 @@ def render(folder: Path | str, namespace: str | None = None, patch: str = "") ->
         transformers.set_namespace(found, namespace)
     transformers.add_hashes(found)
     return [one.body for one in sorted(found, key=transformers.order)]
+
+
+def read(file: Path) -> list[dict[str, Any]]:
+    """Read the objects of one file of manifests.
+
+    Raises:
+        ManifestError: it cannot be read, or holds something that is no object; says where.
+    """
+    return [_checked(document, file) for document in yamlfile.read(file)]
 
 
 def _build(folder: Path, above: tuple[Path, ...]) -> list[Resource]:
@@ -67,7 +76,7 @@ def _read(folder: Path, entry: str, file: Path, above: tuple[Path, ...]) -> list
     if (folder / entry).is_dir():
         return _build((folder / entry).resolve(), above)
     path = inside(folder, entry, file)
-    return [_resource(document, path) for document in yamlfile.read(path)]
+    return [Resource(body, path) for body in read(path)]
 
 
 def inside(folder: Path, entry: str, file: Path) -> Path:
@@ -87,7 +96,7 @@ def inside(folder: Path, entry: str, file: Path) -> Path:
     return path
 
 
-def _resource(document: yamlfile.Document, path: Path) -> Resource:
+def _checked(document: yamlfile.Document, path: Path) -> dict[str, Any]:
     body = document.body
     where = f"{path}, line {document.line}"
     if not isinstance(body, dict):
@@ -98,7 +107,7 @@ def _resource(document: yamlfile.Document, path: Path) -> Resource:
     missing = [field for field, value in held.items() if not isinstance(value, str) or not value]
     if missing:
         raise ManifestError(f"{where}: an object without {' and '.join(missing)}", hint=f"add `{missing[0]}:`")
-    return Resource(body, path)
+    return body
 
 
 def _patch(patch: dict[str, Any], folder: Path, file: Path) -> list[Any]:

