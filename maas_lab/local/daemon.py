@@ -19,6 +19,7 @@ import psutil
 
 from maas_lab import settings
 from maas_lab.local import report
+from maas_lab.local.gitops import following
 from maas_lab.local.home import Home
 from maas_lab.local.images import Program
 from maas_lab.local.keeper import Keeper
@@ -48,7 +49,7 @@ class Daemon:
     """Runs one home's cluster and keeps its status file true."""
 
     def __init__(self, home: Home, chosen: settings.Settings, api: Api) -> None:
-        self._home, self._api, self._left = home, api, Leftovers(home.root)
+        self._home, self._chosen, self._api, self._left = home, chosen, api, Leftovers(home.root)
         runtime, objects = Runtime(chosen.runtime_folder), api.objects
         ours = [port for process in self._left.processes for port in listening_ports(process)]
         self._ports = Ports(home.root / "ports.json", ours)
@@ -73,8 +74,9 @@ class Daemon:
             controllers.start(objects, hosts=names.host, addresses=names.address, reach=names.pod),
             Work(objects.store, [endpoints, credentials, self]),
         )
+        gitops = following.Following(objects, Runtime(self._chosen.runtime_folder), self._home.root)
         kubelet = {"logs": self._kubelet.logs, "usage": self._kubelet.usage}
-        server = Server(objects, self._api.tokens, self._api.accounts, controllers=(*work, self), **kubelet)
+        server = Server(objects, self._api.tokens, self._api.accounts, controllers=(*work, gitops, self), **kubelet)
         try:
             self._api.serve(server, self._ports.of("kubernetes"))
         finally:

@@ -27,11 +27,10 @@ from maas_lab.local.home import told_plainly, try_lock
 from maas_lab.local.packages import Report, run
 
 HERE = Path(__file__).parent
-LOCKS = HERE / "locks"
+LOCKS, PRISMA = HERE / "locks", HERE / "prisma"
 PYTHON_LOCK, NODE_LOCK = LOCKS / "python.txt", LOCKS / "node.txt"
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 STACK = ("node", "python", "model", "schemas", "git")
-PRISMA = HERE / "prisma"
 
 
 @dataclass(frozen=True)

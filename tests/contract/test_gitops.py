@@ -15,8 +15,8 @@ STATUS = {
 }
 
 
-def application(name="a", **fields):
-    return {"metadata": {"name": name}, "spec": SPEC, **fields}
+def application(**fields):
+    return {"metadata": {"name": "a"}, "spec": SPEC, **fields}
 
 
 def project(**spec):
@@ -90,3 +90,15 @@ def test_short_names_are_those_of_argo_cd(space):
     assert found["applications"]["shortNames"] == ["app", "apps"]
     assert found["appprojects"]["shortNames"] == ["appproj", "appprojs"]
     assert not [name for name in found if name.startswith(("applications/", "appprojects/"))]
+
+
+def test_the_finalizer_that_deletes_what_was_deployed_has_a_name_without_a_path(space):
+    """A built-in kind takes no such name; a custom one does."""
+    name = "resources-finalizer.argocd.argoproj.io"
+    space.made("applications", application(metadata={"name": "a", "finalizers": [name]}), ARGO)
+    path = space.path("applications", "a", ARGO)
+    assert space.api.delete(path).json()["metadata"]["deletionTimestamp"]
+    assert space.patch(path, "merge-patch+json", {"metadata": {"finalizers": None}}).status_code == 200
+    assert space.api.get(path).status_code == 404
+    answer = space.create("configmaps", {"metadata": {"name": "a", "finalizers": [name]}})
+    assert "neither a standard finalizer name nor is it fully qualified" in answer.json()["message"]

@@ -46,6 +46,11 @@ class Pair:
         return identity.wave(self.wanted or self.live)
 
     @property
+    def is_going(self) -> bool:
+        """Whether it is not in Git and is being deleted already."""
+        return self.wanted is None and "deletionTimestamp" in self.live["metadata"]
+
+    @property
     def version(self) -> str:
         """The version of its API."""
         return (self.wanted or self.live)["apiVersion"].rpartition("/")[2]

@@ -132,8 +132,8 @@ class Operations:
     ) -> tuple[Object | None, str, float | None]:
         """Return the operation by which an Application syncs by itself, or why it must not, or when to look again."""
         policy = spec.automated(app)
-        changed = [pair for pair in comparison.pairs if pair.differs]
-        if policy is None or comparison.sync != OUT_OF_SYNC:
+        changed = [pair for pair in comparison.pairs if pair.differs and not pair.is_going]
+        if policy is None or comparison.sync != OUT_OF_SYNC or not changed:
             return None, "", None
         prunes, revision = bool(policy.get("prune")), comparison.answer.revision
         if not prunes and all(pair.wanted is None for pair in changed):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -54,37 +55,47 @@ class Sources:
         changed: Callable[[Request], None],
     ) -> None:
         self._render, self._start, self._changed = render, start, changed
+        self._turn = threading.RLock()  # answers come from other threads
         self._known: OrderedDict[Request, tuple[Signature, Answer]] = OrderedDict()
         self._asked: set[Request] = set()
 
     def ask(self, request: Request) -> Answer | None:
         """Return what is known and still true, or None and find out."""
         now = signature(request)
-        known = self._known.get(request)
-        if known and known[0] in (now, ALWAYS):
-            self._known.move_to_end(request)
-            return known[1]
-        if request not in self._asked:
+        if (known := self._current(request, now)) is not None:
+            return known
+        with self._turn:
+            is_new = request not in self._asked
             self._asked.add(request)
+        if is_new:
             self._start(lambda: self._find(request, now))
-        known = self._known.get(request)  # found at once, if it was not looked for elsewhere
-        return known[1] if known and known[0] in (now, ALWAYS) else None
+        return self._current(request, now)  # found at once, if it was not looked for elsewhere
+
+    def _current(self, request: Request, now: Signature) -> Answer | None:
+        with self._turn:
+            told, answer = self._known.get(request, (None, None))
+            if told not in (now, ALWAYS):
+                return None
+            self._known.move_to_end(request)
+            return answer
 
     def forget(self, request: Request) -> None:
         """Find out anew when asked next."""
-        self._known.pop(request, None)
+        with self._turn:
+            self._known.pop(request, None)
 
     def _find(self, request: Request, now: Signature) -> None:
         try:
             answer = self._render(request)
         except Exception as error:
             answer = Answer(error=f"rendering failed: {type(error).__name__}: {error}")
-        self._known[request] = (now, answer)
-        if answer.revision and not answer.error and answer.revision != request.revision:
-            self._known[request._replace(revision=answer.revision)] = (ALWAYS, answer)
-        while len(self._known) > REMEMBERED:
-            self._known.popitem(last=False)
-        self._asked.discard(request)
+        with self._turn:
+            self._known[request] = (now, answer)
+            if answer.revision and not answer.error:
+                self._known[request._replace(revision=answer.revision)] = (ALWAYS, answer)
+            while len(self._known) > REMEMBERED:
+                self._known.popitem(last=False)
+            self._asked.discard(request)
         self._changed(request)
 
 

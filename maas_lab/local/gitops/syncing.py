@@ -234,7 +234,9 @@ def _unknown(pair: Pair) -> str:
 
 def _waiting_for(found: list[Task]) -> str:
     """Say what an operation waits for, with the first of several by name."""
-    what = "deletion" if all(task.prunes for task in found) else "healthy state"
-    names = [task for task in found if task.prunes or health.is_judged(task.pair.id.kind)] or found
+    judged = [task for task in found if not task.prunes and health.is_judged(task.pair.id.kind)]
+    going = [task for task in found if task.prunes]
+    names = judged or going or found
+    what = "deletion" if names is going else "healthy state"
     more = f" and {len(names) - 1} more resources" if len(names) > 1 else ""
     return f"waiting for {what} of {names[0].pair.id}{more}"

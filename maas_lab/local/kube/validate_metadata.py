@@ -29,7 +29,7 @@ def problems(kind: Kind, obj: Object, old: Object | None) -> Iterator[Cause]:
     yield from _annotations(metadata.get("annotations") or {})
     yield from _owners(metadata.get("ownerReferences") or ())
     for index, one in enumerate(metadata.get("finalizers") or ()):
-        yield from _finalizer(one, f"metadata.finalizers[{index}]")
+        yield from _finalizer(kind, one, f"metadata.finalizers[{index}]")
     if old is not None:
         yield from _metadata_changes(metadata, old["metadata"])
 
@@ -49,9 +49,9 @@ def _owners(owners: Iterable[Object]) -> Iterator[Cause]:
                 yield syntax.invalid(f"metadata.ownerReferences[{index}].{name}", "", f"{what} must not be empty")
 
 
-def _finalizer(name: str, field: str) -> Iterator[Cause]:
+def _finalizer(kind: Kind, name: str, field: str) -> Iterator[Cause]:
     yield from syntax.all_invalid(field, name, syntax.qualified_name(name))
-    if "/" not in name and name not in ("foregroundDeletion", "orphan", "kubernetes"):
+    if not kind.custom and "/" not in name and name not in ("foregroundDeletion", "orphan", "kubernetes"):
         why = "name is neither a standard finalizer name nor is it fully qualified"
         yield syntax.invalid(field, name, why)
 
