@@ -104,8 +104,8 @@ class Api:
         after = KubeObject.of(answer.json(), *ref.kind)
         return "unchanged" if _content(before) == _content(after) else "configured"
 
-    def delete(self, ref: Ref, *, foreground: bool) -> bool:
-        """Delete an object, and return whether there was one.
+    def delete(self, ref: Ref, *, foreground: bool) -> str:
+        """Delete an object, and return the uid that it had; empty when there was none.
 
         Args:
             ref: where it is.
@@ -114,10 +114,10 @@ class Api:
         options = {"apiVersion": "v1", "kind": "DeleteOptions"}
         options["propagationPolicy"] = "Foreground" if foreground else "Background"
         try:
-            self.connection.call("DELETE", self.path(ref), body=options, subject=str(ref))
+            told = self.connection.call("DELETE", self.path(ref), body=options, subject=str(ref)).json()
         except NotFound:
-            return False
-        return True
+            return ""
+        return told.get("metadata", {}).get("uid") or told.get("details", {}).get("uid") or "unknown"
 
     def ask(self, version: str, kind: str, spec: Mapping[str, Any]) -> dict[str, Any]:
         """Ask a question that is answered and forgotten, and return the answer's status.

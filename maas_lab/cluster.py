@@ -104,12 +104,12 @@ class Cluster:
         """
         places = self._places(objects, namespace)[::-1]
         places.sort(key=lambda place: place.kind.name == "Namespace")
-        changes = Table(Change)
+        changes, uids = Table(Change), {}
         for place in places:
-            there = self._api.delete(place, foreground=wait)
-            changes.append(Change.of(place, "deleted" if there else "absent"))
+            uids[place] = self._api.delete(place, foreground=wait)
+            changes.append(Change.of(place, "deleted" if uids[place] else "absent"))
         if wait:
-            waiting.until_gone(self._api, places, timeout)
+            waiting.until_gone(self._api, places, timeout, uids)
         return changes
 
     # Wait

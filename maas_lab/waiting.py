@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from maas_lab import wait
 from maas_lab.api import Api
@@ -44,13 +45,14 @@ def until_ready(api: Api, refs: Iterable[Ref], timeout: float, progress: Callabl
     _until(all_ready, waiting, "become ready", timeout, lambda: diagnose(api, waiting))
 
 
-def until_gone(api: Api, refs: Iterable[Ref], timeout: float) -> None:
+def until_gone(api: Api, refs: Iterable[Ref], timeout: float, uids: Mapping[Ref, str] | None = None) -> None:
     """Wait until objects are gone.
 
     Args:
         api: of the cluster.
         refs: the objects.
         timeout: seconds to wait for all of them.
+        uids: of those that are meant; one of the same name that somebody has made anew is another.
 
     Raises:
         TookTooLong: some are still there; why says what holds them.
@@ -60,7 +62,7 @@ def until_gone(api: Api, refs: Iterable[Ref], timeout: float) -> None:
     def all_gone() -> bool:
         for ref in list(waiting):
             body = api.find(ref)
-            if body is None:
+            if body is None or _is_another(body, (uids or {}).get(ref, "")):
                 del waiting[ref]
                 continue
             held = [f"finalizer {one}" for one in body["metadata"].get("finalizers") or []]
@@ -68,6 +70,10 @@ def until_gone(api: Api, refs: Iterable[Ref], timeout: float) -> None:
         return not waiting
 
     _until(all_gone, waiting, "go", timeout, lambda: "\n".join(f"{ref}: {held}" for ref, held in waiting.items()))
+
+
+def _is_another(body: Mapping[str, Any], uid: str) -> bool:
+    return uid not in ("", "unknown", body["metadata"].get("uid"))
 
 
 def until_stuck(pods: Callable[[], Iterable[PodRow]], namespace: str, timeout: float) -> PodRow:

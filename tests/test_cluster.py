@@ -488,6 +488,15 @@ def test_delete_goes_backwards_and_waits_until_all_is_gone(plane, cluster):
     assert next(one[3] for one in plane.asked if one[0] == "DELETE")["propagationPolicy"] == "Foreground"
 
 
+def test_what_somebody_makes_anew_under_the_same_name_is_another(plane, cluster):
+    """As GitOps does within a moment; the old one is gone all the same."""
+    new = deployment()
+    new["metadata"]["uid"] = "another"
+    plane.on("DELETE", DEPLOYMENT, {"kind": "Status", "status": "Success", "details": {"uid": "mine"}})
+    plane.on("GET", DEPLOYMENT, new)
+    assert cluster.delete("deploy/web", timeout=0.05)[0].action == "deleted"
+
+
 def test_delete_by_name_without_waiting(plane, cluster):
     plane.on("DELETE", DEPLOYMENT, deployment())
     assert cluster.delete("deploy/web", wait=False)[0].action == "deleted"
