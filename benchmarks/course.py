@@ -22,23 +22,26 @@ Table = tuple[str, list[str], list[list[str]]]
 
 # What a kernel runs before the lesson: lessons stay as they are, and each call of a check leaves a line in a file.
 STARTUP = """
-import functools, json, time
-from maas_lab import checks
+def install():
+    import functools, json, time
+    from maas_lab import checks
 
-def timed(name, check):
-    @functools.wraps(check)
-    def run(*arguments, **options):
-        began = time.perf_counter()
-        try:
-            return check(*arguments, **options)
-        finally:
-            with open({log!r}, "a", encoding="utf-8") as file:
-                file.write(json.dumps([name, time.perf_counter() - began]) + "\\n")
-    return run
+    def timed(name, check):
+        @functools.wraps(check)
+        def run(*arguments, **options):
+            began = time.perf_counter()
+            try:
+                return check(*arguments, **options)
+            finally:
+                with open({log!r}, "a", encoding="utf-8") as file:
+                    file.write(json.dumps([name, time.perf_counter() - began]) + "\\n")
+        return run
 
-for name in checks.__all__:
-    setattr(checks, name, timed(name, getattr(checks, name)))
-del functools, json, time, checks, timed, name
+    for name in checks.__all__:
+        setattr(checks, name, timed(name, getattr(checks, name)))
+
+install()
+del install
 """
 
 
