@@ -132,7 +132,7 @@ class Ticket:
 _TOLD = (
     (
         f"{HELP_DESK.team}, {HELP_DESK.name}",
-        f"Our program calls the address that begins with `{DOOR}-`. Since this morning it gets HTTP 503 and a page "
+        f"Our program calls the address that begins with {DOOR}-. Since this morning it gets HTTP 503 and a page "
         "instead of an answer. Others say that the model works.",
         "a page instead of an answer",
     ),
@@ -144,13 +144,13 @@ _TOLD = (
     ),
     (
         f"{REPORT.team}, {REPORT.name}",
-        f"For months our job has asked for `{{model}}{NIGHT}`, the cheap offer. Tonight it gets HTTP 400. We have "
+        f"For months our job has asked for {{model}}{NIGHT}, the cheap offer. Tonight it gets HTTP 400. We have "
         "changed nothing.",
         "HTTP 400 for the cheap offer",
     ),
     (
         f"{TRAINEES.team}, {TRAINEES.name}",
-        f"HTTP 401 for `{{model}}{TRIAL}`, sometimes 429. We have compared our key three times: it is the right one. "
+        f"HTTP 401 for {{model}}{TRIAL}, sometimes 429. We have compared our key three times: it is the right one. "
         "Please reset whatever needs to be reset.",
         "a right key that is refused",
     ),

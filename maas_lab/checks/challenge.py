@@ -68,7 +68,7 @@ def selected(lab: Lab, label: str) -> None:
         repair.must_be_served(HELP_DESK)
         repair.right(
             f"the Service looked for the name `{label}`",
-            "the Service has endpoints again, and the help desk gets answers at its own address",
+            "pods stand behind the Service again, and the help desk is answered",
         )
 
 
@@ -105,7 +105,7 @@ def rolled_out(lab: Lab, port: int) -> None:
             repair.wrong("the change has not arrived yet", f"Deployment {GATEWAY}: {text}")
         repair.right(
             f"the readiness probe asked port {port}",
-            "every gateway that gets calls runs Friday's change, and had to pass its probe for that",
+            "Friday's change has arrived, and the probe guards it",
         )
 
 
@@ -163,7 +163,7 @@ def trusted(lab: Lab, stale: Iterable[str]) -> None:
         repair.must_be_served(TRAINEES)
         repair.right(
             f"an old key of the model server, for {wanted[0]}",
-            "their key was right all the time; now the gateway's is, too",
+            "their key was always right, and now the gateway's is, too",
         )
 
 
@@ -211,7 +211,7 @@ def contained(lab: Lab, runaway: str) -> None:
         repair.must_be_served(repair.plan.witness)
         repair.right(
             f"it was the {runaway}; it is {how}",
-            f"the spender is {how}, the others are served, and its key is there on Thursday",
+            f"the spender is {how}, others are served, and its key is kept",
         )
 
 
