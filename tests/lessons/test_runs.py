@@ -31,6 +31,8 @@ def test_every_solution_passes_and_leaves_its_executed_copy(stack, tmp_path):
     report = (ROOT / "solutions" / "report.html").read_text(encoding="utf-8")
     assert "Research agent 04" in report, "what lesson 04 leaves beside itself"
     assert not re.search(r"https?://|file:|/home/|/tmp/", report), "it stands alone"
+    post_mortem = (ROOT / "solutions" / "post-mortem.md").read_text(encoding="utf-8")
+    assert "6 of 6 tickets closed, 0 hints used" in post_mortem, "what lesson 06 leaves beside itself"
     namespaces = [one.name for one in stack.platform.cluster.list("Namespace")]
     assert [name for name in namespaces if name.startswith("maas-lab-")] == []
 
