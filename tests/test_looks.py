@@ -234,6 +234,6 @@ def test_an_image_of_the_readme_has_words():
     assert re.findall(r"!\[\s*\]\(\S+", text) == []
     assert [tag for tag in re.findall(r"<img\b[^>]*>", text) if not re.search(r'\balt="[^"]+"', tag)] == []
     for diagram in re.findall(r"^```mermaid\n(.*?)^```", text, re.M | re.S):
-        assert diagram.startswith(palette.mermaid()), "put what palette.mermaid() returns before it"
+        assert diagram.startswith("flowchart "), "without a theme: GitHub takes the reader's"
         assert re.search(r"^ *accTitle: *\S", diagram, re.M)
         assert re.search(r"^ *accDescr *[:{]", diagram, re.M)

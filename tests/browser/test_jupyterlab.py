@@ -252,7 +252,8 @@ plots.calls_by_outcome(calls)
 
 
 def test_a_chart_is_told_in_words_and_diagrams_and_tables_are_read_in_light_and_dark(jupyterlab, page, axe):
-    diagrams = [block for path in sorted((ROOT / "solutions").glob("*.ipynb")) for block in _diagrams(path)]
+    texts = [*map(_prose, sorted((ROOT / "solutions").glob("*.ipynb"))), (ROOT / "README.md").read_text("utf-8")]
+    diagrams = [block for text in texts for block in re.findall(r"^```mermaid\n.*?^```", text, re.M | re.S)]
     titles = [re.search(r"accTitle: *(.*)", block)[1] for block in diagrams]
     jupyterlab.open([SHOWN.replace("{root!r}", repr(str(ROOT)))], prose=["\n\n".join(diagrams)])
     chart = page.locator(".jp-OutputArea-output img")
@@ -268,10 +269,9 @@ def test_a_chart_is_told_in_words_and_diagrams_and_tables_are_read_in_light_and_
         assert [one for one in found if "empty-table-header" not in one] == []  # the corner of pandas' tables
 
 
-def _diagrams(path):
-    """The Mermaid blocks of a notebook."""
-    prose = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown"]
-    return [block for text in prose for block in re.findall(r"^```mermaid\n.*?^```", text, re.M | re.S)]
+def _prose(path):
+    cells = nbformat.read(path, as_version=4).cells
+    return "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
 
 
 WIDTHS = (1080, 1360)  # the file browser takes 300 of them
