@@ -2,16 +2,21 @@
 
 import itertools
 import shutil
+from pathlib import Path
 
 import pytest
 
+from maas_lab import manifests
 from maas_lab.local.gitops import spec
-from maas_lab.local.gitops.identity import HOME, TRACKING
+from maas_lab.local.gitops.identity import APPLICATION, HOME, PROJECT, TRACKING
+from maas_lab.local.gitops.projects import Project
+from maas_lab.local.kube.kinds import of
 from maas_lab.local.kube.rules import Rules
 from maas_lab.local.runtime import install
 from tests.gitops_lab import NAMESPACE, Cluster, Repo, conditions, config_map, deployment, library, state
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+ROOT = Path(__file__).parents[1]
 AUTO = {"automated": {}}
 WHOLE = {"automated": {"prune": True, "selfHeal": True}}
 NO_RETRY = {"retry": {"limit": 0}}
@@ -271,8 +276,7 @@ def test_what_is_deleted_or_changed_by_hand_comes_back(cluster, repo):
     assert told["autoHealAttemptsCount"] == 1
     assert len(cluster.app()["status"]["history"]) == 1  # healing is no deployment
     mine = cluster.get("ConfigMap", "a")
-    kind = cluster.client
-    kind.update(cluster_kind("ConfigMap"), {**mine, "data": {"k": "mine", "more": "stays"}})
+    cluster.client.update(of("v1", "ConfigMap"), {**mine, "data": {"k": "mine", "more": "stays"}})
     cluster.settle()
     assert kept(cluster) == "mine"  # a second time so soon, it waits a little
     cluster.run(3)
@@ -280,17 +284,11 @@ def test_what_is_deleted_or_changed_by_hand_comes_back(cluster, repo):
     assert state(cluster.app()) == ("Synced", "Healthy")
 
 
-def cluster_kind(name):
-    from maas_lab.local.kube.kinds import of
-
-    return of("v1", name)
-
-
 def test_without_self_heal_a_change_by_hand_is_told_and_stays(cluster, repo):
     repo.commit(app__a_y=config_map("a"))
     cluster.follow(repo, policy=AUTO)
     mine = cluster.get("ConfigMap", "a")
-    cluster.client.update(cluster_kind("ConfigMap"), {**mine, "data": {"k": "mine"}})
+    cluster.client.update(of("v1", "ConfigMap"), {**mine, "data": {"k": "mine"}})
     cluster.run(5)
     assert (kept(cluster), state(cluster.app())) == ("mine", ("OutOfSync", "Healthy"))
 
@@ -306,8 +304,7 @@ def test_fields_that_others_own_are_let_alone(cluster, repo, rule):
     policy = {**WHOLE, "syncOptions": ["RespectIgnoreDifferences=true"]}
     cluster.follow(repo, policy=policy, ignoreDifferences=rules)
     web = cluster.deployment("web")
-    kind = next(one for one in [cluster_deployment()])
-    cluster.client.update(kind, {**web, "spec": {**web["spec"], "replicas": 3}})
+    cluster.client.update(of("apps/v1", "Deployment"), {**web, "spec": {**web["spec"], "replicas": 3}})
     cluster.run(5)
     assert (cluster.deployment("web")["spec"]["replicas"], state(cluster.app())) == (3, ("Synced", "Healthy"))
     repo.commit(app__web_y=deployment("web", "web:2", replicas=1))
@@ -315,12 +312,6 @@ def test_fields_that_others_own_are_let_alone(cluster, repo, rule):
     spec_ = cluster.deployment("web")["spec"]
     assert (spec_["replicas"], spec_["template"]["spec"]["containers"][0]["image"]) == (3, "web:2")
     assert state(cluster.app()) == ("Synced", "Healthy")
-
-
-def cluster_deployment():
-    from maas_lab.local.kube.kinds import of
-
-    return of("apps/v1", "Deployment")
 
 
 # Waves and health
@@ -402,6 +393,35 @@ def test_health_is_that_of_the_pods(cluster, repo):
     assert state(cluster.app()) == ("Synced", "Healthy")
 
 
+def test_the_platforms_own_applications_fit_the_kinds_and_the_controller(schemas, kind_of):
+    objects = manifests.render(ROOT / "manifests" / "gitops")
+    assert [one["kind"] for one in objects] == ["AppProject", "Application", "Application"]
+    for one in objects:
+        assert schemas.decode(kind_of(one["kind"]), one, "Strict")[0] == one
+    project = Project(objects[0])
+    for app in objects[1:]:
+        [problem] = spec.problems(app, project)
+        assert "reads Git repositories of this machine" in problem  # all else can be done here
+
+
+def test_the_platforms_own_project_lets_the_local_platform_through(cluster, repo):
+    shutil.copytree(ROOT / "manifests", repo.folder / "manifests")
+    repo.commit()
+    project, *apps = manifests.render(ROOT / "manifests" / "gitops")
+    project["spec"]["sourceRepos"] = [str(repo.folder)]
+    cluster.client.create(PROJECT, project)
+    cluster.client.create(of("v1", "Namespace"), {"metadata": {"name": "maas-system"}})
+    for app in apps:
+        part = app["metadata"]["name"].removeprefix("maas-")
+        source = {"path": f"manifests/{part}/overlays/local", "repoURL": str(repo.folder), "targetRevision": "main"}
+        cluster.client.create(APPLICATION, {**app, "spec": {**app["spec"], "source": source}})
+    cluster.run()
+    told = cluster.app("maas-infrastructure")["status"]
+    assert told["operationState"]["message"] == "waiting for healthy state of apps/StatefulSet/postgres"
+    assert "conditions" not in told
+    assert state(cluster.app("maas-models"))[0] == "Synced"
+
+
 # Projects, places and what is not supported
 
 
@@ -419,6 +439,7 @@ def limits(repo, **more):
     [
         ({"sourceRepos": ["/elsewhere/*"]}, "is not permitted in project 'p'"),
         ({"sourceRepos": ["*", "!*repo"]}, "is not permitted in project 'p'"),
+        ({"syncWindows": [{"kind": "deny"}]}, "syncWindows of project p are not supported"),
         ({"destinations": []}, "do not match any of the allowed destinations in project 'p'"),
         ({"destinations": [{"server": "*", "namespace": "o2"}]}, "do not match any of the allowed destinations"),
         (
@@ -518,7 +539,7 @@ def test_a_namespace_is_made_where_that_is_asked_for(cluster, repo):
     there = {"server": "https://kubernetes.default.svc", "namespace": "new"}
     options = {**WHOLE, "syncOptions": ["CreateNamespace=true"], "managedNamespaceMetadata": {"labels": {"x": "y"}}}
     assert state(cluster.follow(repo, policy=options, destination=there)) == ("Synced", "Healthy")
-    made = cluster.client.get(cluster_kind("Namespace"), "", "new")
+    made = cluster.client.get(of("v1", "Namespace"), "", "new")
     assert made["metadata"]["labels"]["x"] == "y"
 
 
@@ -528,9 +549,9 @@ def test_objects_that_belong_to_nobody_are_told(cluster, repo):
     cluster.follow(repo, project="p", policy=WHOLE)
     assert conditions(cluster.app()) == {}
     body = {"metadata": {"name": "lost", "namespace": NAMESPACE}}
-    cluster.client.create(cluster_kind("ConfigMap"), body)
-    cluster.client.create(cluster_kind("ConfigMap"), {"metadata": {"name": "ok-1", "namespace": NAMESPACE}})
-    cluster.client.create(cluster_kind("Secret"), body)  # not a kind of this project
+    cluster.client.create(of("v1", "ConfigMap"), body)
+    cluster.client.create(of("v1", "ConfigMap"), {"metadata": {"name": "ok-1", "namespace": NAMESPACE}})
+    cluster.client.create(of("v1", "Secret"), body)  # not a kind of this project
     cluster.run()
     assert (
         conditions(cluster.app())["OrphanedResourceWarning"] == "Application has 1 orphaned resources: ConfigMap/lost"

@@ -459,6 +459,9 @@ def test_applications_follow_folders_that_render():
         assert [spec["source"]["repoURL"]] == project["spec"]["sourceRepos"]
         assert spec["project"] == project["metadata"]["name"]
     assert project["spec"]["clusterResourceWhitelist"] == []
+    files = [ROOT / "gitops" / f"{name}.yaml" for name in ("infrastructure", "models")]
+    for source in (yamlfile.read(file)[0].body["spec"]["source"] for file in files):
+        assert set(source.values()) == {"set-by-kustomization.yaml"}  # so that one file has all parameters
 
 
 def test_the_database_comes_first():

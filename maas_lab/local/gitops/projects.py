@@ -44,6 +44,11 @@ class Project:
         """How orphaned resources are watched; None where they are not."""
         return self._spec.get("orphanedResources")
 
+    @property
+    def has_windows(self) -> bool:
+        """Whether it says when its Applications may sync, which nobody here heeds."""
+        return bool(self._spec.get("syncWindows"))
+
     def permits_application(self, namespace: str) -> bool:
         """Tell whether Applications of a namespace may use the project."""
         return namespace == HOME or _fits(self._spec.get("sourceNamespaces") or [], namespace)

@@ -106,6 +106,8 @@ def problems(app: Object, project: Project | None) -> list[str]:
         where = f"application '{metadata['name']}' in namespace '{metadata['namespace']}'"
         why = f"sourceNamespaces of the AppProject in {identity.HOME} do not list it"
         return [f"{where} is not allowed to use project {project.name}: {why}"]
+    if project.has_windows:
+        return [f"syncWindows of project {project.name} are not supported on the local cluster: take them away"]
     return [*_source(spec, project), *_destination(spec, project), *_unsupported(spec)]
 
 
