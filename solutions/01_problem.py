@@ -14,8 +14,7 @@
 # and solving; the cells themselves run for about 45 seconds (measured 2026-11-28 on two shared cores).
 
 # %% tags=["parameters"]
-prefix: str = "maas-lab-01"  # the name of your namespace begins with this
-group: str = "01"  # ends the names of your keys; choose another where several people share the lab
+prefix: str = "maas-lab-01"  # the name of your namespace begins with this, and those of your keys end with that
 people: int = 7  # how many developers deploy the model
 agreed: bool = False  # whether you may take real GPUs, all that are free; the local cluster has none to take
 questions: int = 3  # what each of them asks in their day's work
@@ -85,8 +84,8 @@ print("offered by all nodes:       ", hoarding.offer(lab.cluster, slot.resource)
 # %% [markdown]
 # ## Deploy the same model seven times
 #
-# You are the seven. `claim` makes a namespace for them, and removes what an earlier run of this lesson has left; if the
-# lesson runs in another notebook at this moment, it waits for its end.
+# You are the seven. `claim` makes a namespace for them, and removes what an earlier run of this lesson has left. If the
+# lesson runs in another notebook of yours at this moment, it waits for its end.
 #
 # Everybody takes the manifests of the lab's own model, gives the copy a name of their own, and asks for one slot.
 #
@@ -259,10 +258,11 @@ checks.unknown(lab, namespace, crowd, asked, named, booked)
 # The misconception: **"a namespace for each team is governance"**. It says who may deploy. It counts no token and names
 # no caller.
 #
-# You have seen enough. Give the slots back, so that others can have them: the namespace goes, with all that is in it.
+# You have seen enough. Delete the servers, so that others can have the slots.
 
 # %%
-own.release(patience)
+lab.cluster.delete([f"isvc/{hoarding.server_name(lab.model, name)}" for name in names], namespace, timeout=patience)
+print("pods left:", len(lab.cluster.pods(namespace)))
 
 # %% [markdown]
 # ## Turn it round
@@ -323,7 +323,7 @@ def keys_of_this_lesson():
     return [key.hash for key in everything if key.application in applications.values()]
 
 
-applications = {name: f"{name} {group}" for name in names}
+applications = {name: f"{name} of {namespace}" for name in names}
 lab.gateway.delete_key(*keys_of_this_lesson())
 keys = {name: lab.gateway.create_key(called, models=[lab.model]) for name, called in applications.items()}
 clients = {name: lab.client(key) for name, key in keys.items()}
@@ -549,10 +549,12 @@ widgets.capacity_planner(load, server)
 #
 # ## Clean up
 #
-# The servers are gone already. The keys go now. The spend rows stay, so that an accountant can see who spent what.
+# The servers are gone already. Now the keys go, and the namespace with all that is in it. The spend rows stay, so that
+# an accountant can see who spent what.
 
 # %%
 lab.gateway.delete_key(*keys_of_this_lesson())
+own.release(patience)
 print("keys left:", len(keys_of_this_lesson()))
 
 # %% [markdown]
