@@ -480,7 +480,8 @@ print(f"tokens per second: {speed:.0f} with one call alone, {total:.0f} with {at
 
 # %% [markdown]
 # A server reads its weights once for each step, and a step gives a token to every call that runs. That is why several
-# together are faster in sum, and each of them is slower.
+# together are faster in sum, and each of them is slower. (If yours are not, something else uses the machine now: run
+# the cell again.)
 #
 # The rest are **assumptions**, and they are yours to change: how many of the employees work with the model at the same
 # time, how often they ask, how long an answer is. `server` is your own measurement.
