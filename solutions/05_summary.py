@@ -25,8 +25,9 @@ patience: int = 600  # seconds to wait for pods at most; on a cluster, images co
 # %% [markdown]
 # ## The story
 #
-# A company gave GPUs to whoever asked. Seven people deployed the same model on seven of them, nobody knew, and the
-# eighth had to wait. That is where this course began. You have built the other way.
+# A company gave GPUs to whoever asked. Seven people deployed the same model on seven of them, nobody knew who used
+# what, and the models sat idle most of the time (from the deck of this module). That is where this course began. You
+# have built the other way.
 #
 # ```mermaid
 # flowchart LR
@@ -78,25 +79,28 @@ for lesson, what in built.items():
     print(f"lesson {lesson}: {what}")
 
 # %% tags=["nbval-ignore-output"]
-for lesson in built:
-    if lesson in skipped:
-        print(f"lesson {lesson}: no numbers yet, run it to see them here")
-    else:
-        told = {name: value for name, value in mine[lesson].items() if not isinstance(value, dict)}
-        print(f"lesson {lesson}:", ", ".join(f"{name} {value}" for name, value in told.items()))
+sentences = {
+    "01": "{running} of {people} people had a model of their own, and it worked {busy_hoarded:.0%} of the time.",
+    "02": "You replaced the gateway while {rollout_calls} calls were made, and {rollout_lost} were lost.",
+    "03": "Your program had its first word after {first_token:.2f} s, then {tokens_per_second:.0f} tokens a second.",
+    "04": "A runaway used {tokens:,} tokens in {hits} hits, and you wrote an invoice of ${invoice:.2f}.",
+}
+for lesson, sentence in sentences.items():
+    told = sentence.format(**mine[lesson]) if lesson in mine else "no numbers yet: run it, then this lesson again"
+    print(f"lesson {lesson}: {told}")
 
 # %% [markdown]
 # ## One telling chart: before and after
 #
-# The same seven people with the same questions: with a server each, and with one for all. Which of the bars would you
+# The same seven people with the same questions: with a model each, and with one for all. Which of the bars would you
 # show to your organisation first? And which one gets worse?
 
 # %%
 plots.before_after(mine.get("01", {}))
 
 # %% [markdown]
-# Waiting is the price of sharing, and you know how to compute it: a queue is short as long as the server is not busy
-# most of the time. All other bars are gains, and the last one is the reason why the bill of lesson 04 was possible.
+# Answers that take longer are the price of sharing, and you know how to compute it: a queue stays short as long as the
+# server is not busy most of the time. All other bars are gains. The last one made the bill of lesson 04 possible.
 #
 # | before | after | where you have proved it |
 # |---|---|---|
@@ -202,7 +206,9 @@ print("compared with:", measured.reference)
 measured
 
 # %% tags=["nbval-ignore-output"]
-table.round(2)
+table.assign(bytes=table["bytes"] / 1e6, memory=table["memory"] / 1e6).round(2).rename(
+    columns={"bytes": "weights, MB", "memory": "memory, MB"}
+)
 
 # %% [markdown]
 # `bytes` are those of all weights, as the server tells them. `memory` is what its process holds, as the cluster tells

@@ -242,7 +242,7 @@ def test_before_and_after():
         [0.02, 0.41],
         [0, 7],
     ]
-    assert figure.axes[0].get_title("left") == "A server each: 2 of 7 people get answers. One for all: 7 of 7 do"
+    assert figure.axes[0].get_title("left") == "A model each: 2 of 7 people get answers. One for all: 7 of 7 do"
     assert "memory that is taken for models 1,000 MB and 500 MB" in figure.description
 
 

@@ -35,7 +35,7 @@ _PAIRS = (
     ),
     _Pair("share of time that the models work", _number("busy_hoarded"), _number("busy_shared"), percent),
     _Pair(
-        "waiting, 95 of 100 questions at most",
+        "95 of 100 questions are answered within",
         _number("wait_p95_hoarded"),
         _number("wait_p95_shared"),
         lambda value: f"{value:.2f} s",
@@ -50,7 +50,7 @@ _PAIRS = (
 
 
 def before_after(told: Mapping[str, Any]) -> DescribedFigure:
-    """Draw what lesson 01 measured with a server for each person, and with one for all: two bars for each number.
+    """Draw what lesson 01 measured with a model for each person, and with one for all: two bars for each number.
 
     Args:
         told: what lesson 01 noted, `lab.journal.of("01")`: people, running, memory_hoarded, memory_shared,
@@ -80,7 +80,7 @@ def _draw(axes: Axes, pair: _Pair, found: tuple[float, float] | None) -> None:
     for row, (look, value) in enumerate(((AFTER, after), (BEFORE, before)) if found else ()):
         bars = axes.barh([row], [value], 0.72, color=look.color, hatch=look.hatch, edgecolor=WHITE)
         axes.bar_label(bars, [pair.told(value)], padding=4, fontsize="small")
-    axes.set_yticks([0, 1], ["one for all", "one each"])
+    axes.set_yticks([0, 1], ["one for all", "a model each"])
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(-0.6, 1.6)
     axes.set_xlim(0, 1.2 * max(before, after) or 1)
@@ -95,11 +95,11 @@ def _finding(told: Mapping[str, Any]) -> str:
     if "people" not in told or "running" not in told:
         return "Before and after: nothing is measured yet"
     people, running = int(told["people"]), int(told["running"])
-    return f"A server each: {running} of {people} people get answers. One for all: {people} of {people} do"
+    return f"A model each: {running} of {people} people get answers. One for all: {people} of {people} do"
 
 
 def _words(title: str, pairs: list[tuple[_Pair, tuple[float, float] | None]]) -> str:
     each = [f"{pair.label} {' and '.join(map(pair.told, found))}" for pair, found in pairs if found]
     if not each:
         return "An empty chart: lesson 01 has measured nothing on this lab yet."
-    return f"{title}. Two bars for each number, with a server each and with one for all: {listed(each)}."
+    return f"{title}. Two bars for each number, with a model each and with one for all: {listed(each)}."
