@@ -99,7 +99,7 @@ lab.challenge.symptoms()
 #   model -. "JSON, 4xx, passed on" .-> server["the model server refuses the gateway: address, name, secret"]
 # ```
 #
-# Predict for each ticket: who is the author? Write it down; at the end you see how often you were right.
+# Predict for each ticket: who is the author? Write it down, and compare when a ticket is closed.
 
 # %% [markdown]
 # ## Have a plan before you touch anything
@@ -165,8 +165,12 @@ repair = cluster.apply(  # SOLUTION
 checks.selected(lab, label)
 
 # %% [markdown]
-# A Service finds its pods by their labels alone, and one letter is enough to find none. Nothing reports that: no pod is
-# unhealthy, no event is written. Only the number of **endpoints** tells.
+# <details><summary>Open this when the ticket is closed</summary>
+#
+# The author was the router. A Service finds its pods by their labels alone, and one letter is enough to find none.
+# Nothing reports that: no pod is unhealthy, no event is written. Only the number of **endpoints** tells.
+#
+# </details>
 #
 # ## Ticket 2: a change that does not arrive
 #
@@ -218,11 +222,16 @@ if port is not ...:
 checks.rolled_out(lab, port)
 
 # %% [markdown]
-# To take the change back would end the rollout, and nobody would get what they wait for. To delete the probe would let
-# this change in, and the next bad one, too.
+# <details><summary>Open this when the ticket is closed</summary>
+#
+# No error, so no author: the change stopped at the door, as it should, and nobody looked. To take it back would end the
+# rollout, and nobody would get what they wait for. To delete the probe would let this change in, and the next bad one,
+# too.
 #
 # The misconception: "applied means done". A change is done when its rollout is: wait for that, as `wait_ready` does, or
 # nobody will know.
+#
+# </details>
 #
 # ## Ticket 3: HTTP 400 for the cheap offer
 #
@@ -247,7 +256,7 @@ server = cluster.get("InferenceService", platform.model, namespace)
 address = server["status"]["address"]["url"] + "/v1"
 model_key = cluster.secret("model-secret", "api-key", namespace)
 
-[alias] = [one.name for one in gateway.models() if one.name not in wanted]  # SOLUTION
+alias = next((one.name for one in gateway.models() if one.name not in wanted), None)  # SOLUTION
 ### BEGIN SOLUTION
 gateway.register_model(
     night.name,
@@ -264,8 +273,13 @@ gateway.delete_model(alias)
 checks.offered(lab, alias)
 
 # %% [markdown]
-# A colleague "made the name clearer". A name that programs use is a promise: it can be added to, and only taken away
-# after everybody has moved. Changing the job instead, or its key, would have repaired one program out of many.
+# <details><summary>Open this when the ticket is closed</summary>
+#
+# The author was the gateway: a colleague had "made the name clearer". A name that programs use is a promise. Another
+# one may stand beside it, and it goes when everybody has moved. To change the job instead, or its key, would have
+# repaired one program out of many.
+#
+# </details>
 #
 # ## Ticket 4: a right key that is refused
 #
@@ -300,10 +314,15 @@ for name in stale:
 checks.trusted(lab, stale)
 
 # %% [markdown]
-# Somebody had rotated the model server's key, and told the gateway for two offers of three. A gateway passes a refusal
-# on with its status, and after it lets that server rest for some seconds: that is where the 429 came from.
+# <details><summary>Open this when the ticket is closed</summary>
+#
+# The author was the model server. Somebody had rotated its key, and told the gateway for two offers of three. The
+# gateway passes a refusal on with its status, and then lets that server rest for some seconds: that is where the 429
+# came from.
 #
 # The misconception: "401 is always the caller's fault". A key is wrong for somebody: ask who said so.
+#
+# </details>
 #
 # ## Ticket 5: every call is refused
 #
@@ -330,8 +349,13 @@ repair = gateway.update_key(desk.hash, max_budget=cap)  # SOLUTION
 checks.topped_up(lab, cap)
 
 # %% [markdown]
-# The budget did what it was made for, and nobody had agreed on what happens then. Lifting it, or handing out a second
-# key that begins at zero, would have opened the account, and ticket 6 shows what that can cost.
+# <details><summary>Open this when the ticket is closed</summary>
+#
+# The author was the gateway, and it was right: the budget did what it was made for. Nobody had agreed on what happens
+# then. To lift it, or to hand out a second key that begins at zero, would have opened the account, and ticket 6 shows
+# what that can cost.
+#
+# </details>
 #
 # ## Ticket 6: the spend rises by the second
 #
@@ -357,8 +381,12 @@ repair = gateway.update_key(spender.hash, max_budget=spender.spend)
 checks.contained(lab, runaway)
 
 # %% [markdown]
+# <details><summary>Open this when the ticket is closed</summary>
+#
 # A cap at what is spent stops the next call, and keeps the account: on Thursday one number opens it again. A deleted
 # key would have stopped it as well, and with it the owner. A rate limit would have made it slower.
+#
+# </details>
 #
 # ## Look again
 #
