@@ -18,6 +18,7 @@ from maas_lab.messages import errors, of_script
 from maas_lab.messages.page import search
 from maas_lab.messages.source import Source
 from maas_lab.sources import read
+from tests.lessons.test_structure import beats, exercises, opening
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -187,7 +188,9 @@ def test_the_example_of_a_lesson_can_be_built(tmp_path):
     file = tmp_path / "07_ask_twice.py"
     file.write_text(begun + exercise)
     notebook, _ = read(file)
-    assert [cell.metadata.get("tags") for cell in notebook.cells] == [None, ["parameters"], None, None, None]
-    assert blank(notebook.cells[3].source, Place(file.name, 1)) == "reply = ...  # YOUR CODE"
+    assert opening(notebook) == exercises(notebook) == []
+    assert {fault for fault in beats(notebook) if "you " in fault} == set()
+    assert blank(notebook.cells[4].source, Place(file.name, 1)) == "reply = ...  # YOUR CODE"
+    assert told_by(file)[2:] == ("10", "5 seconds")
     [function] = ast.parse(check).body
     assert f"checks.{function.name}(" in exercise
