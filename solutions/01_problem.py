@@ -14,9 +14,9 @@
 # and solving; the cells themselves run for about 45 seconds (measured 2026-11-28 on two shared cores).
 
 # %% tags=["parameters"]
-prefix: str = "maas-lab-01"  # the name of your namespace begins with this, and those of your keys end with that
+prefix: str = "maas-lab-01"  # your namespace and your keys are named after it
 people: int = 7  # how many developers deploy the model
-agreed: bool = False  # whether you may take real GPUs, all that are free; the local cluster has none to take
+agreed: bool = False  # whether you may take real GPUs, all that are free
 questions: int = 3  # what each of them asks in their day's work
 think: float = 3.0  # seconds that they read and think before a question, on average
 longest: int = 8  # tokens of an answer at most
