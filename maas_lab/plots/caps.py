@@ -11,6 +11,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from maas_lab import palette
 from maas_lab.plots.figure import (
+    BOX,
     CATEGORIES,
     LOOKS,
     WHITE,
@@ -44,7 +45,8 @@ def overspent(calls: Mapping[int, pd.DataFrame], cap: float) -> DescribedFigure:
         for number, callers in enumerate(spent):
             _line(axes, number, callers, spent[callers], calls[callers])
         axes.axhline(cap, color=palette.INK, linewidth=1.2, linestyle=(0, (1, 1)), label="_cap")
-        axes.annotate(f"cap {dollars(cap)}", (1.0, cap), xycoords=axes.get_yaxis_transform(), va="bottom", ha="right")
+        place = {"transform": axes.get_yaxis_transform(), "va": "bottom", "ha": "left", "bbox": BOX, "zorder": 2.5}
+        axes.text(0.01, cap, f"cap {dollars(cap)}", **place)  # on the left, where the lines are still below it
         top = max([cap, *(float(one["total"].iloc[-1]) for one in spent.values())])
         axes.set_ylim(0, 1.12 * top or 1)
         axes.set_xlim(left=0)

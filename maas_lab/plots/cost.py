@@ -15,6 +15,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from maas_lab import palette
 from maas_lab.plots import hours
 from maas_lab.plots.figure import (
+    BOX,
     CATEGORIES,
     LOOKS,
     REJECTED,
@@ -36,7 +37,6 @@ _DRAWN = 2000  # points of a line; more of them are not seen
 _BAR = 0.5
 _WAYS = {"hoarded": CATEGORIES[1], "shared": CATEGORIES[0]}  # as in the charts of slots and of capacity
 _NEAR = 1e-9  # a sum of doubles may miss a cap that it reaches exactly by less than this share of it
-_BOX = {"facecolor": WHITE, "edgecolor": "none", "pad": 1, "alpha": 0.8}  # so that a label on a line can be read
 
 
 class _Spent(NamedTuple):
@@ -158,7 +158,7 @@ def _limit(axes: Axes, spent: _Spent, cap: float | None) -> None:
     if cap is None:
         return
     axes.axhline(cap, color=palette.INK, linestyle="--", linewidth=1.2, label="_cap")
-    place = {"transform": axes.get_yaxis_transform(), "va": "bottom", "ha": "left", "bbox": _BOX, "zorder": 2.5}
+    place = {"transform": axes.get_yaxis_transform(), "va": "bottom", "ha": "left", "bbox": BOX, "zorder": 2.5}
     axes.text(0.01, cap, f"cap {dollars(cap)}", **place)
     at = spent.reached(cap)
     if at is not None:

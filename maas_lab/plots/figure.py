@@ -26,6 +26,7 @@ STYLE = Path(__file__).parents[1] / "lab.mplstyle"
 TITLE = 8.5  # pixels of a bold letter of the title, on average; measured
 LETTER = 6.4  # and of a letter of the labels on the left
 NAME = 28  # characters of a name that leave room for the chart
+BOX = {"facecolor": palette.WHITE, "edgecolor": "none", "pad": 1, "alpha": 0.8}  # so that a label on a line can be read
 WHITE = palette.WHITE  # between the parts of a chart, and of its patterns
 
 # A marker and a pattern each, so that the colour never stands alone.
