@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import caps, course, install, kube, measures, portal, usage
+from benchmarks import caps, course, gitops, install, kube, measures, portal, usage
 from maas_lab import settings
 from maas_lab.errors import LabError
 from maas_lab.local import LocalCluster, runtime
@@ -25,6 +25,7 @@ CHOICES = {
     "crowd": portal.course,
     "caps": caps.measure,
     "usage": usage.measure,
+    "gitops": gitops.measure,
     "lesson": measures.lesson_run,
     "course": course.measure,
 }

@@ -26,6 +26,7 @@ from maas_lab.usage_gateway import GatewayUsage
 
 if TYPE_CHECKING:
     from maas_lab.challenge import Challenge
+    from maas_lab.gitops import GitOps
     from maas_lab.record import Record
     from maas_lab.scraping import EngineMetrics
     from maas_lab.usage_database import DatabaseUsage
@@ -173,6 +174,13 @@ class Lab:
         from maas_lab.challenge import Challenge  # only for those who are on call
 
         return Challenge(self)
+
+    @property
+    def gitops(self) -> GitOps:
+        """The deployment repository and what follows it; `lab.gitops.create()` makes both."""
+        from maas_lab.gitops import GitOps
+
+        return GitOps(self, self._platform.facts, is_here=self._machine is not None)
 
     @property
     def manifests(self) -> Path:

@@ -163,6 +163,7 @@ CALLED = {
     **dict.fromkeys(("gateway", "lab.gateway"), "gateway:Gateway"),
     **dict.fromkeys(("cluster", "lab.cluster"), "cluster:Cluster"),
     "lab.usage": "usage_gateway:GatewayUsage",
+    "lab.gitops": "gitops:GitOps",
     "portal": "portal:Portal",
     "portal.admin": "portal_admin:Admin",
     "portal.statistics": "portal_statistics:Statistics",

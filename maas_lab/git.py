@@ -1,0 +1,130 @@
+"""Keep a deployment repository with git: a bare one that the cluster follows, and the learner's clone of it."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from maas_lab import shell
+from maas_lab.errors import UsageError
+
+BRANCH = "main"
+AUTHOR = {"user.name": "Learner", "user.email": "learner@maas-lab.invalid"}
+# Whatever the user has configured: no hook runs, no key is asked for.
+QUIET = ("-c", "core.hooksPath=/dev/null", "-c", "commit.gpgSign=false", "-c", "tag.gpgSign=false")
+
+
+@dataclass(frozen=True)
+class Commit:
+    """One change of the repository."""
+
+    revision: str
+    subject: str
+
+
+class Repository:
+    """A clone that pushes to a bare repository beside it.
+
+    Args:
+        folder: the clone; the bare one has `.git` at the end of its name.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.server = folder, folder.with_name(f"{folder.name}.git")
+
+    @property
+    def exists(self) -> bool:
+        """Whether both are there."""
+        return (self.folder / ".git").is_dir() and (self.server / "HEAD").is_file()
+
+    def create(self, content: Path, name: str) -> None:
+        """Make both, with a folder's content as the first commit; what is there stays as it is.
+
+        Args:
+            content: a folder.
+            name: under which the content is in the repository.
+
+        Raises:
+            EnvironmentFault: git is not installed.
+            UsageError: something else is in the way.
+        """
+        if self.exists:
+            return
+        for one in (self.folder, self.server):
+            if one.exists():
+                raise UsageError(
+                    f"{one} is in the way", "it is not the lab's deployment repository", f"mv {one} {one}.old"
+                )
+        _git("init", "-q", "--bare", "-b", BRANCH, str(self.server))
+        _git("init", "-q", "-b", BRANCH, str(self.folder))
+        self.git("remote", "add", "origin", str(self.server))
+        for key, value in AUTHOR.items():
+            if not self._configured(key):
+                self.git("config", key, value)
+        shutil.copytree(content, self.folder / name)
+        self.commit("The platform as the lab ships it")
+
+    def git(self, *arguments: str) -> str:
+        """Run git in the clone and return what it prints.
+
+        Raises:
+            UsageError: git refuses; why is what it says.
+        """
+        return _git("-C", str(self.folder), *QUIET, *arguments)
+
+    def commit(self, message: str) -> str:
+        """Commit everything that has changed, push it, and return the commit.
+
+        Raises:
+            UsageError: nothing has changed, or git refuses.
+        """
+        self.git("add", "--all")
+        if not self.git("status", "--porcelain"):
+            raise UsageError(
+                "nothing has changed since the last commit", hint=f"edit a file in {self.folder}, and save it"
+            )
+        self.git("commit", "-q", "-m", message)
+        return self.push()
+
+    def push(self) -> str:
+        """Push the branch, and return its last commit."""
+        self.git("push", "-q", "origin", f"HEAD:{BRANCH}")
+        return self.revision()
+
+    def revert(self, revision: str = "HEAD") -> str:
+        """Take a commit back by another one, push that, and return it."""
+        self.git("revert", "--no-edit", revision)
+        return self.push()
+
+    def tag(self, name: str, revision: str = "HEAD") -> str:
+        """Set a tag to a commit, also if it was set to another one, push it, and return the commit."""
+        self.git("tag", "--force", name, revision)
+        self.git("push", "-q", "--force", "origin", f"refs/tags/{name}")
+        return self.revision(f"{name}^{{commit}}")
+
+    def revision(self, name: str = "HEAD") -> str:
+        """Return the commit that a name stands for."""
+        return self.git("rev-parse", "--verify", "--end-of-options", name)
+
+    def subject(self, revision: str) -> str:
+        """Return the first line of a commit's message; empty when the commit is not here."""
+        done = shell.run(["git", "-C", str(self.folder), "log", "-1", "--format=%s", "--end-of-options", revision])
+        return done.stdout.strip() if done.code == 0 else ""
+
+    def remove(self) -> None:
+        """Delete both."""
+        for one in (self.folder, self.server):
+            shutil.rmtree(one, ignore_errors=True)
+
+    def _configured(self, key: str) -> bool:
+        return shell.run(["git", "-C", str(self.folder), "config", key]).code == 0
+
+
+def _git(*arguments: str) -> str:
+    done = shell.run(["git", *arguments])
+    if done.code:
+        told = done.stderr.strip() or done.stdout.strip()
+        what = f"git {next((one for one in arguments if not one.startswith(('-', '/')) and '=' not in one), '')} failed"
+        raise UsageError(what, told, "run it in a terminal to see more")
+    return done.stdout.strip()

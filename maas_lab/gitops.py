@@ -1,0 +1,244 @@
+"""GitOps: a deployment repository, and the Argo CD Applications by which the cluster follows it.
+
+lab.gitops.create()                    # the repository, and the Applications
+lab.gitops.status()
+lab.gitops.commit("A longer context")  # after a file in lab.gitops.folder has changed
+lab.gitops.wait()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from maas_lab import following, manifests, settings, wait
+from maas_lab.errors import ClusterUnreachable, NotFound, UsageError
+from maas_lab.following import Deployed, Followed, Object
+from maas_lab.git import BRANCH, Repository
+from maas_lab.objects import plain
+from maas_lab.tables import Table, Text
+
+if TYPE_CHECKING:
+    from maas_lab.lab import Lab
+
+NAMESPACE = "openshift-gitops"
+PARTS = {"maas-infrastructure": "infrastructure", "maas-models": "models"}
+REFRESH = "argocd.argoproj.io/refresh"
+
+
+class GitOps:
+    """The deployment repository of a lab, and what follows it.
+
+    Args:
+        lab: the lab whose platform follows Git.
+        is_here: the cluster runs on this machine, so it can read a repository of it.
+        facts: what the platform's ConfigMap says; which folders of manifests it runs is among that.
+    """
+
+    def __init__(self, lab: Lab, facts: Mapping[str, str], *, is_here: bool) -> None:
+        self._cluster, self._namespace, self._manifests = lab.cluster, lab.namespace, lab.manifests
+        self._facts, self._is_here = facts, is_here
+        self._repository = Repository(settings.load().home / "deployment")
+
+    @property
+    def folder(self) -> Path:
+        """The clone of the deployment repository: change files here.
+
+        Raises:
+            NotFound: there is none yet.
+        """
+        if not self._repository.exists:
+            raise NotFound(f"there is no repository in {self._repository.folder}", hint="lab.gitops.create() makes one")
+        return self._repository.folder
+
+    def create(self, repository: str | None = None, revision: str = BRANCH) -> Table[Followed] | Text:
+        """Make the platform follow a repository of its manifests; a second time changes nothing.
+
+        Args:
+            repository: its address, as the cluster reaches it; None makes one in the lab's home. On a cluster that
+                cannot read this machine's files, None returns the commands that make one.
+            revision: branch, tag or commit to follow.
+
+        Raises:
+            NotFound: the cluster has no Argo CD.
+            EnvironmentFault: git is not installed.
+        """
+        if repository is None and not self._is_here:
+            return Text(_COMMANDS.format(folder=self._manifests))
+        if repository is None:
+            self._repository.create(self._manifests, "manifests")
+            repository = str(self._repository.server)
+        self._cluster.apply(self._objects(repository, revision), force=True)
+        return self.status()
+
+    def _objects(self, repository: str, revision: str) -> list[dict[str, Any]]:
+        """Return project and Applications with their parameters."""
+        found = manifests.render(self._manifests / "gitops")
+        for one in found:
+            spec = one["spec"]
+            if one["kind"] == "AppProject":
+                spec["sourceRepos"] = [repository]
+                spec["destinations"] = [{**spec["destinations"][0], "namespace": self._namespace}]
+                continue
+            path = f"manifests/{self._facts[PARTS[one['metadata']['name']] + '-overlay']}"
+            spec["source"] = {"repoURL": repository, "targetRevision": revision, "path": path}
+            spec["destination"]["namespace"] = self._namespace
+            if self._is_here:  # the repair of a bad commit need not wait for the tries of that one
+                spec["syncPolicy"]["retry"]["refresh"] = True
+        return found
+
+    def status(self) -> Table[Followed]:
+        """Return how the Applications stand: against Git, and by themselves."""
+        return Table(Followed, [following.followed(one) for one in self._applications()])
+
+    def commit(self, message: str) -> str:
+        """Commit and push all changes in the folder, and return the commit.
+
+        Raises:
+            UsageError: nothing has changed, or git refuses.
+        """
+        return self._checked().commit(message)
+
+    def revert(self, revision: str = "HEAD") -> str:
+        """Take a commit back by a new one, which is how a platform that follows Git is rolled back; return the new one.
+
+        Raises:
+            UsageError: later commits have changed the same lines.
+        """
+        return self._checked().revert(revision)
+
+    def tag(self, name: str, revision: str = "HEAD") -> str:
+        """Set a tag to a commit and push it: who follows the tag gets this commit. Return the commit."""
+        return self._checked().tag(name, revision)
+
+    def wait(self, revision: str = "", name: str = "", timeout: float = 120) -> Table[Followed]:
+        """Wait until Applications are synced to a commit, and well.
+
+        Args:
+            revision: the commit; the last one that was pushed when left out.
+            name: of one Application; all of them when left out.
+            timeout: seconds to wait.
+
+        Raises:
+            Rejected: the commit cannot be rendered or applied; why is what the cluster says of it.
+            TookTooLong: it is not there in time.
+        """
+        wanted = revision or self._checked().revision(f"origin/{BRANCH}")
+        told = f"the platform to be synced to {wanted[:7]}"
+        wait.until(
+            lambda: all(following.arrived(one, wanted) for one in self._applications(name)),
+            what=told,
+            timeout=timeout,
+            transient=(ClusterUnreachable,),
+            hint="lab.gitops.status() tells how far it is",
+        )
+        return self.status()
+
+    def sync(self, name: str, revision: str = "", *, prune: bool = False) -> None:
+        """Sync an Application now, by hand.
+
+        Args:
+            name: of the Application.
+            revision: another commit than the one it follows; one that syncs by itself goes back to that.
+            prune: delete what Git no longer has.
+        """
+        sync = {"prune": prune, **({"revision": revision} if revision else {})}
+        [app] = self._applications(name)
+        self._apply(app, operation={"initiatedBy": {"username": self._cluster.user}, "sync": sync})
+
+    def refresh(self, name: str, *, hard: bool = False) -> None:
+        """Let an Application look at Git now; hard: forget what it knew of it."""
+        [app] = self._applications(name)
+        self._apply(app, {REFRESH: "hard" if hard else "normal"})
+
+    def follow(self, revision: str) -> Table[Followed]:
+        """Make all Applications follow another branch, tag or commit."""
+        for app in self._applications():
+            source = {**app["spec"]["source"], "targetRevision": revision}
+            self._apply(app, spec={**app["spec"], "source": source})
+        return self.status()
+
+    def diff(self, name: str) -> Text:
+        """Return what applying the folder as it is now would change: lines with + are new, lines with - go.
+
+        Args:
+            name: of an Application.
+
+        Raises:
+            ManifestError: its folder cannot be rendered.
+        """
+        [app] = self._applications(name)
+        wanted = manifests.render(self.folder / app["spec"]["source"]["path"], self._namespace)
+        wanted.sort(key=lambda one: one["kind"] != "Namespace")  # as the cluster applies them
+        lines: list[str] = []
+        for change, body in zip(self._cluster.apply(wanted, dry_run=True, force=True), wanted, strict=True):
+            if change.action != "unchanged":
+                what, meta = body["kind"], body["metadata"]
+                place = (what, meta["name"], meta.get("namespace"), body["apiVersion"])
+                live = {} if change.action == "created" else self._cluster.get(*place)
+                lines += ["", f"=== {what} {meta['name']}", *following.changed(body, live)]
+        there = {(one["kind"], one["metadata"]["name"]) for one in wanted}
+        for one in (app.get("status") or {}).get("resources") or []:
+            if (one["kind"], one["name"]) not in there:
+                lines += ["", f"--- {one['kind']} {one['name']} is not in the folder"]
+        return Text("\n".join(lines).strip() or "(nothing)")
+
+    def history(self, name: str) -> Table[Deployed]:
+        """Return the deployments of an Application, the last ten, newest first."""
+        [app] = self._applications(name)
+        rows = [
+            Deployed(
+                one["id"],
+                one.get("revision", "")[:7],
+                self._repository.subject(one.get("revision", "")) if self._repository.exists else "",
+                "automatic" if (one.get("initiatedBy") or {}).get("automated") else "by hand",
+                one["deployedAt"],
+            )
+            for one in (app.get("status") or {}).get("history") or []
+        ]
+        return Table(Deployed, rows[::-1])
+
+    def remove(self, *, repository: bool = False) -> None:
+        """Let the platform follow Git no longer; what runs goes on.
+
+        Args:
+            repository: delete the repository in the lab's home, too, with all that was changed in it.
+        """
+        names = [f"application/{name}" for name in PARTS]
+        self._cluster.delete([*names, "appproject/maas"], NAMESPACE)
+        if repository:
+            self._repository.remove()
+
+    def _checked(self) -> Repository:
+        """Return the repository, which must be there."""
+        return Repository(self.folder)
+
+    def _applications(self, name: str = "") -> list[Object]:
+        """Return the Applications as they are, or the one of a name.
+
+        Raises:
+            NotFound: there are none.
+            UsageError: there is none of this name.
+        """
+        if name and name not in PARTS:
+            raise UsageError(f"there is no Application `{name}`", hint=f"there are: {', '.join(PARTS)}")
+        try:
+            return [self._cluster.get("Application", one, NAMESPACE) for one in ([name] if name else PARTS)]
+        except NotFound as error:
+            raise NotFound("the platform does not follow Git yet", error.what, "lab.gitops.create()") from error
+
+    def _apply(self, app: Object, annotations: Mapping[str, str] | None = None, **fields: Any) -> None:
+        """Write an Application anew with some fields changed."""
+        had = app["metadata"]
+        marks = {**(had.get("annotations") or {}), **(annotations or {})}
+        metadata = {"name": had["name"], "namespace": had["namespace"], "labels": had.get("labels") or {}}
+        body = {"apiVersion": app["apiVersion"], "kind": app["kind"], "metadata": {**metadata, "annotations": marks}}
+        self._cluster.apply({**body, "spec": plain(app["spec"]), **fields}, force=True)
+
+
+_COMMANDS = """\
+git init -b main maas-platform && cp -r {folder} maas-platform/
+cd maas-platform && git add . && git commit -m "The platform as the lab ships it"
+git remote add origin ADDRESS && git push -u origin main
+Then: lab.gitops.create("ADDRESS"), with the address as the cluster reaches it."""

@@ -1,0 +1,177 @@
+"""The lab's platform follows a repository in the lab's home: on the running stack, as a learner does it."""
+
+import shutil
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from maas_lab import settings, wait
+from maas_lab.cluster import Cluster
+from maas_lab.errors import NotFound, Rejected, UsageError
+from maas_lab.following import arrived
+from maas_lab.git import Repository
+from maas_lab.gitops import NAMESPACE, REFRESH, GitOps
+from maas_lab.lab import Lab
+
+needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+SERVICE = "manifests/models/base/smollm2-135m-instruct/inferenceservice.yaml"
+MODEL, INFRASTRUCTURE = "maas-models", "maas-infrastructure"
+
+
+@pytest.fixture
+def gitops(stack, tmp_path, monkeypatch):
+    """GitOps on the running stack, with a repository of the test's own; the platform goes on without it."""
+    monkeypatch.setattr("maas_lab.gitops.settings.load", lambda: SimpleNamespace(home=tmp_path))
+    with Cluster(stack.local.kubeconfig, namespace=settings.NAMESPACE) as cluster:
+        lab = Lab(cluster, settings.NAMESPACE, stack.local)
+        yield lab.gitops
+        lab.gitops.remove()
+        lab.gateway.close()
+
+
+def changed(gitops, old, new, file=SERVICE):
+    path = gitops.folder / file
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+
+
+def asked(gitops):
+    """What an Application is still asked for."""
+    [app] = gitops._applications(MODEL)
+    return "operation" in app or REFRESH in (app["metadata"].get("annotations") or {})
+
+
+@needs_git
+def test_the_platform_follows_its_repository(gitops, stack):
+    gitops.create()
+    assert [(row.sync, row.health) for row in gitops.wait()] == [("Synced", "Healthy")] * 2
+    assert (gitops.diff(MODEL), gitops.diff(INFRASTRUCTURE)) == ("(nothing)", "(nothing)")
+    changed(gitops, "display-name: SmolLM2", "display-name: My SmolLM2")
+    told = gitops.diff(MODEL)
+    assert "+    openshift.io/display-name: My SmolLM2-135M-Instruct" in told.splitlines()
+    began = time.monotonic()
+    commit = gitops.commit("Another name")
+    gitops.wait(commit, MODEL)
+    assert time.monotonic() - began < 20  # a second or so on a machine with nothing else to do
+    newest = gitops.history(MODEL)[0]
+    assert (newest.revision, newest.subject, newest.by) == (commit[:7], "Another name", "automatic")
+    gitops.wait(gitops.revert())
+    assert gitops.diff(MODEL) == "(nothing)"
+
+
+@needs_git
+def test_a_commit_that_is_wrong_is_told_with_its_file_and_mended(gitops, stack):
+    gitops.create()
+    gitops.wait()
+    before = gitops._cluster.get("InferenceService", stack.model)
+    changed(gitops, "  predictor:\n", "  predictor: {\n")
+    with pytest.raises(Rejected, match=MODEL) as refused:
+        gitops.wait(gitops.commit("Broken"), MODEL)
+    assert f"{SERVICE}, line" in refused.value.why
+    gitops.wait(gitops.revert())
+    changed(gitops, "    minReplicas: 1\n", "    minReplica: 1\n")
+    with pytest.raises(Rejected, match=MODEL) as refused:
+        gitops.wait(gitops.commit("Misspelt"), MODEL)
+    assert 'unknown field "spec.predictor.minReplica"' in refused.value.why
+    gitops.wait(gitops.revert())
+    after = gitops._cluster.get("InferenceService", stack.model)
+    assert after["metadata"]["generation"] == before["metadata"]["generation"]
+
+
+@needs_git
+def test_what_is_deleted_by_hand_comes_back_and_a_tag_promotes(gitops, stack):
+    gitops.create()
+    gitops.wait()
+    cluster = gitops._cluster
+    uid = cluster.get("Deployment", "frontend")["metadata"]["uid"]
+    cluster.delete("deployment/frontend", wait=False)
+
+    def is_back():
+        return cluster.get("Deployment", "frontend")["metadata"]["uid"] != uid
+
+    wait.until(is_back, what="the Deployment", timeout=30, transient=(NotFound,))
+    cluster.wait_ready("deployment/frontend")
+    first = gitops.tag("prod")
+    gitops.follow("prod")
+    gitops.wait(first)
+    changed(gitops, "display-name: SmolLM2", "display-name: Next SmolLM2")
+    second = gitops.commit("The next release")
+    assert gitops.tag("prod", second) == second
+    gitops.wait(second)
+    assert gitops.tag("prod", first) == first
+    gitops.wait(first)
+    gitops.sync(MODEL)
+    gitops.refresh(MODEL, hard=True)
+    wait.until(lambda: not asked(gitops), what="sync and refresh by hand", timeout=30)
+    assert gitops._applications(MODEL)[0]["status"]["operationState"]["operation"]["initiatedBy"]["username"]
+    gitops.remove()
+    with pytest.raises(NotFound, match="does not follow Git"):
+        gitops.status()
+    assert cluster.get("Deployment", "frontend")
+
+
+# Without a cluster
+
+
+def lab(tmp_path):
+    return SimpleNamespace(cluster=None, namespace="n", manifests=tmp_path / "manifests")
+
+
+def test_on_a_cluster_elsewhere_the_commands_are_told(tmp_path, monkeypatch):
+    monkeypatch.setattr("maas_lab.gitops.settings.load", lambda: SimpleNamespace(home=tmp_path))
+    gitops = GitOps(lab(tmp_path), {}, is_here=False)
+    assert f"cp -r {tmp_path}/manifests" in gitops.create()
+    with pytest.raises(NotFound, match="there is no repository"):
+        gitops.commit("x")
+    with pytest.raises(UsageError, match="there is no Application `x`"):
+        gitops.history("x")
+
+
+@needs_git
+def test_a_repository_is_made_once_and_keeps_what_is_in_it(tmp_path):
+    (tmp_path / "content").mkdir()
+    (tmp_path / "content" / "a").write_text("1")
+    repository = Repository(tmp_path / "deployment")
+    repository.create(tmp_path / "content", "manifests")
+    first = repository.revision("origin/main")
+    (repository.folder / "manifests" / "a").write_text("2")
+    repository.create(tmp_path / "content", "manifests")
+    second = repository.commit("two")
+    assert (repository.revision("origin/main"), repository.subject(second)) == (second, "two")
+    with pytest.raises(UsageError, match="nothing has changed"):
+        repository.commit("three")
+    repository.revert()
+    assert (repository.folder / "manifests" / "a").read_text() == "1"
+    assert repository.tag("prod", first) == first
+    with pytest.raises(UsageError, match="git rev-parse failed") as refused:
+        repository.revision("--output=x")
+    assert "Needed a single revision" in refused.value.why
+    shutil.rmtree(repository.server)
+    with pytest.raises(UsageError, match="is in the way"):
+        repository.create(tmp_path / "content", "manifests")
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        ({}, ""),
+        ({"sync": {"status": "Synced", "revision": "b" * 40}, "health": {"status": "Healthy"}}, ""),
+        ({"sync": {"status": "Synced", "revision": "a" * 40}, "health": {"status": "Progressing"}}, ""),
+        ({"conditions": [{"type": "ComparisonError", "message": "... aaaaaaa: f.yaml, line 3"}]}, "f.yaml, line 3"),
+        ({"conditions": [{"type": "ComparisonError", "message": "... bbbbbbb: an older one"}]}, ""),
+        ({"conditions": [{"type": "InvalidSpecError", "message": "not permitted"}]}, "not permitted"),
+        ({"operationState": {"phase": "Failed", "message": "no", "syncResult": {"revision": "a" * 40}}}, "no"),
+        ({"operationState": {"phase": "Failed", "message": "no", "syncResult": {"revision": "b" * 40}}}, ""),
+    ],
+)
+def test_whether_a_commit_has_arrived(status, error):
+    app = {"metadata": {"name": "a", "namespace": NAMESPACE}, "status": status}
+    if error:
+        with pytest.raises(Rejected) as refused:
+            arrived(app, "a" * 40)
+        assert error in refused.value.why
+    else:
+        assert not arrived(app, "a" * 40)
+    good = {"sync": {"status": "Synced", "revision": "a" * 40}, "health": {"status": "Healthy"}}
+    assert arrived({**app, "status": good}, "a" * 40)
