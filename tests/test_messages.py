@@ -18,7 +18,7 @@ from maas_lab.kinds import kind
 from maas_lab.local import packages
 from maas_lab.local.home import Home
 from maas_lab.messages import NEVER, errors, findings, of_script
-from maas_lab.messages.page import COMMAND, ELSEWHERE, FILE, GROUPS, group, page, search
+from maas_lab.messages.page import COMMAND, ELSEWHERE, FILE, GROUPS, group, page, search, tells_a_cause
 from maas_lab.messages.source import Source
 from maas_lab.portal_refusals import portal_refusal, portal_unreachable
 from maas_lab.refusals import refusal, unreachable
@@ -44,6 +44,14 @@ def test_every_error_can_be_found_by_its_words_and_says_what_to_do(known):
 
 def test_every_module_with_errors_has_its_place_on_the_page(known):
     assert {one.module for one in known if group(one) == ELSEWHERE} == set(), f"name it in {GROUPS=}"
+
+
+def test_the_page_does_not_tell_what_is_broken_in_lesson_06(known):
+    told = {one.what for one in known if tells_a_cause(one)}
+    assert len(told) > 10
+    assert {what for what in told if f"NotQuite: {what} |" in FILE.read_text(encoding="utf-8")} <= {
+        one.what for one in known if not tells_a_cause(one)
+    }
 
 
 def test_no_kind_of_error_is_missing(known):

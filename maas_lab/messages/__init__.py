@@ -23,6 +23,7 @@ NEVER = (  # these have no limit of time, or are caught and told in other words
     "waited … s for the end of the traffic",
     "waited … s for the portal to take another call",
 )
+_MOUTHS = ("checks/exercise.py", "wait.py")  # others speak through these
 _PLACES = {  # where a call says what, why and what to do
     "LabError": ((0, "what"), (1, "why"), (2, "hint")),
     "Finding": ((0, "topic"), (2, "seen"), (3, "hint")),
@@ -35,7 +36,7 @@ class Message:
     """What one error says.
 
     Attributes:
-        module: whose source raises it, e.g. `local/home.py`.
+        module: whose source gives its words, e.g. `local/home.py`.
         kind: its class; of a finding, its topic.
         what: what happened, with `…` where a run fills something in.
         why: the causes that it may name.
@@ -79,18 +80,23 @@ def of_script(file: Path = SCRIPT) -> list[Message]:
     return [Message("lab", "", what, (why,), (hint,)) for what, why, hint in said]
 
 
-def _said(source: Source, call: ast.Call, kinds: set[str], given: Given, depth: int = 0) -> Iterator[Message]:
-    """Read what is said where an error is made, once for each way that leads there."""
+def _said(
+    source: Source, call: ast.Call, kinds: set[str], given: Given, way: tuple[ast.Call, ...] = ()
+) -> Iterator[Message]:
+    """Read what is said where an error is made, once for each way of calls that leads there."""
     try:
         kind = _kind(source, call.func, given)
         if kind in kinds:
             what, why, hint = (_part(source, call, *place, given) for place in _PLACES.get(kind, _PLACES["LabError"]))
-            yield from (Message(source.module(call), kind, text, tuple(why), tuple(hint)) for text in what)
+            module = source.module(call)
+            module = source.module(way[-1]) if way and module in _MOUTHS else module
+            yield from (Message(module, kind, text, tuple(why), tuple(hint)) for text in what)
     except Asked as asked:
-        callers = source.callers(asked.function) if depth < _DEEP else []
+        callers = source.callers(asked.function) if len(way) < _DEEP else []
         unknown = [None] if not callers or source.is_passed_on(asked.function) else []
         for one in [*callers, *unknown]:
-            yield from _said(source, call, kinds, bound(asked.function, one, given), depth + 1)
+            longer = (*way, one) if one else way
+            yield from _said(source, call, kinds, bound(asked.function, one, given), longer)
 
 
 def _kind(source: Source, node: ast.expr, given: Given) -> str:
