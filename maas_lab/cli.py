@@ -33,11 +33,12 @@ app.add_typer(lessons_app, name="lessons")
 @app.command()
 def up(
     no_jupyter: Annotated[bool, typer.Option("--no-jupyter", help="Only bring up the stack.")] = False,
+    gitops: Annotated[bool, typer.Option("--gitops", help="Let it follow a Git repository in its home.")] = False,
 ) -> None:
     """Bring up the stack and open the lessons in JupyterLab."""
     cluster = LocalCluster()
     with console.progress() as report:
-        fresh = cluster.up(report)
+        fresh = cluster.up(report, gitops=gitops)
     found = cluster.endpoints()
     console.say(f"The lab is {'ready' if fresh else 'already running'}: portal {found['portal']}")
     console.say(f"The gateway's OpenAI API: {found['gateway']}/v1")

@@ -10,17 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from maas_lab import following, manifests, settings, wait
+from maas_lab.cluster import Cluster
 from maas_lab.errors import ClusterUnreachable, NotFound, UsageError
 from maas_lab.following import Deployed, Followed, Object
 from maas_lab.git import BRANCH, Repository
 from maas_lab.objects import plain
 from maas_lab.tables import Table, Text
-
-if TYPE_CHECKING:
-    from maas_lab.lab import Lab
 
 NAMESPACE = "openshift-gitops"
 PARTS = {"maas-infrastructure": "infrastructure", "maas-models": "models"}
@@ -31,15 +29,27 @@ class GitOps:
     """The deployment repository of a lab, and what follows it.
 
     Args:
-        lab: the lab whose platform follows Git.
-        is_here: the cluster runs on this machine, so it can read a repository of it.
+        cluster: on which the platform runs.
+        namespace: of the platform.
+        folder: of the manifests.
         facts: what the platform's ConfigMap says; which folders of manifests it runs is among that.
+        is_here: the cluster runs on this machine, so it can read a repository of it.
+        home: the lab's home.
     """
 
-    def __init__(self, lab: Lab, facts: Mapping[str, str], *, is_here: bool) -> None:
-        self._cluster, self._namespace, self._manifests = lab.cluster, lab.namespace, lab.manifests
+    def __init__(
+        self,
+        cluster: Cluster,
+        namespace: str,
+        folder: Path,
+        facts: Mapping[str, str],
+        *,
+        is_here: bool,
+        home: Path | None = None,
+    ) -> None:
+        self._cluster, self._namespace, self._manifests = cluster, namespace, folder
         self._facts, self._is_here = facts, is_here
-        self._repository = Repository(settings.load().home / "deployment")
+        self._repository = Repository((home or settings.load().home) / settings.DEPLOYMENT)
 
     @property
     def folder(self) -> Path:

@@ -180,7 +180,7 @@ class Lab:
         """The deployment repository and what follows it; `lab.gitops.create()` makes both."""
         from maas_lab.gitops import GitOps
 
-        return GitOps(self, self._platform.facts, is_here=self._machine is not None)
+        return GitOps(self.cluster, self.namespace, MANIFESTS, self._platform.facts, is_here=bool(self._machine))
 
     @property
     def manifests(self) -> Path:

@@ -19,6 +19,7 @@ FACTS = "maas-lab"  # the ConfigMap there that says where everything is
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 INSTALLER = "MAAS_LAB_INSTALLER"
 COURSE = "course"  # the folder of the learner's own files in the lab's home
+DEPLOYMENT = "deployment"  # the learner's deployment repository there
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import os
 import subprocess
 import sys
@@ -117,7 +118,7 @@ class Cluster:
 
     def render(self, request):
         self.rendered.append(request)
-        return Answer.of(self._render(request._asdict()))
+        return Answer.of(json.loads(self._render(request._asdict())))
 
     def settle(self, seconds=0.0):
         """Let time pass, and everybody work until nothing is left to do."""

@@ -29,7 +29,7 @@ def render(runtime):
     library(runtime)
     from maas_lab.local.gitops import rendering
 
-    return rendering.answer
+    return lambda request: rendering.written(rendering.answer(request))
 
 
 @pytest.fixture
@@ -221,6 +221,44 @@ def test_a_retry_takes_the_newest_commit_where_it_may(cluster, repo):
     cluster.run(7)
     assert (kept(cluster), cluster.app()["status"]["operationState"]["syncResult"]["revision"]) == ("2", good)
     assert state(cluster.app()) == ("Synced", "Healthy")
+
+
+HEAD = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n"
+STRANGE = [
+    (HEAD + "  annotations: [x]\n", "metadata.annotations are not all text"),
+    (HEAD + "  annotations:\n    argocd.argoproj.io/sync-wave: 1\n", "metadata.annotations are not all text"),
+    (HEAD + "  namespace: 5\n", "metadata.namespace is no text"),
+    (HEAD + "data:\n  k: .nan\n", "that JSON has not"),
+    (HEAD + 'data:\n  k: "\\ud800"\n', "invalid Unicode character"),
+    (HEAD + "data: " + "{a: " * 70 + "1" + "}" * 70 + "\n", "nested more than 64 deep"),
+    (HEAD + "  labels: [x]\n", "cannot unmarshal"),
+    (HEAD + "  labels:\n    'no key': x\n", "metadata.labels: Invalid value"),
+    (HEAD + "  managedFields: [{manager: x}]\n", "managedFields must be nil"),
+    (HEAD + "  uid: mine\n", "the object has been modified"),
+    (HEAD + "  ownerReferences: [{}]\n", 'omits key field "uid"'),
+    (HEAD + "  finalizers: ['no path']\n", "metadata.finalizers"),
+    (HEAD.replace("name: a", "name: A/b"), "metadata.name: Invalid value"),
+    (HEAD.replace("v1", "v1/v2/v3"), "The cluster does not know"),
+    (HEAD.replace("ConfigMap", "List"), "The cluster does not know"),
+    (HEAD.replace("v1", "apps/v1").replace("ConfigMap", "Deployment") + "spec: 3\n", "cannot unmarshal"),
+    (HEAD.replace("v1", "apps/v1").replace("ConfigMap", "Deployment") + "spec: {}\n", "spec.selector: Required value"),
+    (HEAD.replace("ConfigMap", "Namespace").replace("name: a", "name: o1"), ""),
+]
+
+
+@pytest.mark.parametrize(("text", "told"), STRANGE, ids=range(len(STRANGE)))
+def test_nothing_in_git_brings_the_controller_to_a_fall(cluster, repo, caplog, text, told):
+    repo.commit(app__a_y=text, app__fine_y=config_map("fine"))
+    app = cluster.follow(repo, policy={**WHOLE, **NO_RETRY})
+    done = app["status"].get("operationState") or {}
+    assert told in (conditions(app).get("ComparisonError") or done.get("message"))
+    assert (kept(cluster, "fine") is None) == bool(told)
+    assert not caplog.records
+
+
+def test_endless_pauses_have_an_end():
+    endless = {"duration": "9h", "factor": 10**18, "maxDuration": "99999999999999h"}
+    assert spec.retry({"limit": -1, "backoff": endless}).pause_s(10**6) == 86400
 
 
 # Pruning and healing

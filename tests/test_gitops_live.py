@@ -13,6 +13,7 @@ from maas_lab.following import arrived
 from maas_lab.git import Repository
 from maas_lab.gitops import NAMESPACE, REFRESH, GitOps
 from maas_lab.lab import Lab
+from maas_lab.local import deploy
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 SERVICE = "manifests/models/base/smollm2-135m-instruct/inferenceservice.yaml"
@@ -111,16 +112,27 @@ def test_what_is_deleted_by_hand_comes_back_and_a_tag_promotes(gitops, stack):
     assert cluster.get("Deployment", "frontend")
 
 
+@needs_git
+def test_the_lab_comes_up_by_its_repository(gitops, stack, tmp_path):
+    """As `./lab up --gitops` does; a later `./lab up` leaves the platform to Git."""
+    deploy.apply(stack.local.kubeconfig, stack.local.users, repository_in=tmp_path)
+    gitops.wait()
+    changed(gitops, "display-name: SmolLM2", "display-name: Kept SmolLM2")
+    gitops.wait(gitops.commit("Kept"))
+    gitops.follow(commit := gitops._repository.revision())
+    deploy.apply(stack.local.kubeconfig, stack.local.users)
+    [app] = gitops._applications(MODEL)
+    assert app["spec"]["source"]["targetRevision"] == commit
+    assert gitops.diff(MODEL) == "(nothing)"
+    gitops.follow("main")
+    gitops.wait(gitops.revert())
+
+
 # Without a cluster
 
 
-def lab(tmp_path):
-    return SimpleNamespace(cluster=None, namespace="n", manifests=tmp_path / "manifests")
-
-
-def test_on_a_cluster_elsewhere_the_commands_are_told(tmp_path, monkeypatch):
-    monkeypatch.setattr("maas_lab.gitops.settings.load", lambda: SimpleNamespace(home=tmp_path))
-    gitops = GitOps(lab(tmp_path), {}, is_here=False)
+def test_on_a_cluster_elsewhere_the_commands_are_told(tmp_path):
+    gitops = GitOps(None, "n", tmp_path / "manifests", {}, is_here=False, home=tmp_path)
     assert f"cp -r {tmp_path}/manifests" in gitops.create()
     with pytest.raises(NotFound, match="there is no repository"):
         gitops.commit("x")

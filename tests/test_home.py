@@ -60,6 +60,13 @@ def test_a_configuration_file_may_be_there_first(tmp_path):
     Home(tmp_path).create()
 
 
+@pytest.mark.parametrize("name", ["course", "deployment", "deployment.git"])
+def test_what_the_learner_made_stays_over_a_reset_and_is_there_first_at_the_next_start(home, name):
+    (home.root / name).mkdir()
+    assert home.remove() == [name]
+    Home(home.root).create()
+
+
 def test_remove_keeps_what_is_not_the_labs(home):
     (home.root / "config.toml").write_text("# mine")
     (home.root / "notes.txt").write_text("mine")

@@ -62,15 +62,19 @@ class LocalCluster:
         """The file of the cluster's users and their passwords."""
         return self.home.root / "kube" / "users.json"
 
-    def up(self, report: Report = silent) -> bool:
+    def up(self, report: Report = silent, *, gitops: bool = False) -> bool:
         """Install what is missing, start the cluster and apply the platform; False when all was Ready already.
+
+        Args:
+            report: told what is being done.
+            gitops: let the platform come out of a Git repository in the lab's home, and follow it from then on.
 
         Raises:
             InstallError: the runtime environment could not be built; calling again goes on from there.
             EnvironmentFault: no space, no rights, or an account that cannot run PostgreSQL.
             StackError: a process does not come up; nothing is left running.
         """
-        if self.status()["ready"]:
+        if self.status()["ready"] and not gitops:
             return False
         if problem := account_problem():
             raise EnvironmentFault("the database cannot run under this account", problem, "./lab doctor")
@@ -82,23 +86,23 @@ class LocalCluster:
             self._let_end()
             started = None if self._daemon() else self._spawn(installed.python)
             try:
-                self._deploy(report, started)
+                self._deploy(report, started, gitops=gitops)
             except BaseException:  # Ctrl-C as well: what this call started does not stay half up
                 if started:
                     self._end_unfinished(started)
                 raise
         return True
 
-    def _deploy(self, report: Report, started: psutil.Popen | None) -> None:
+    def _deploy(self, report: Report, started: psutil.Popen | None, *, gitops: bool) -> None:
         """Apply the platform, wait until it serves, and put the model into the gateway's catalog."""
         from maas_lab.local import deploy  # takes half a second, in which the daemon starts
 
         _wait_until("the Kubernetes API to answer", lambda: self._is_serving(started))
-        if self.status()["ready"]:
+        if self.status()["ready"] and not gitops:
             return
         report("applying the manifests", 0, 0)
         try:
-            deploy.apply(self.kubeconfig, self.users)
+            deploy.apply(self.kubeconfig, self.users, repository_in=self.home.root if gitops else None)
             _wait_until("the platform to be ready", lambda: self._is_up(report, started))
             deploy.register(self.kubeconfig, self.settings)
         except (ClusterUnreachable, GatewayUnreachable, PortalUnreachable) as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 from maas_lab import settings, wait
 from maas_lab.cluster import Cluster
 from maas_lab.errors import GatewayError, NotFound, PortalError
+from maas_lab.gitops import NAMESPACE, PARTS, GitOps
 from maas_lab.platform import Platform
 from maas_lab.secrets import platform_secrets, users_secret
 
@@ -16,13 +17,18 @@ ROUTES = "./lab status, ./lab logs network; then ./lab up again"
 OVERLAYS = ("infrastructure/overlays/local", "models/overlays/local")
 
 
-def apply(kubeconfig: Path, users: Path, namespace: str = settings.NAMESPACE) -> None:
+def apply(
+    kubeconfig: Path, users: Path, namespace: str = settings.NAMESPACE, repository_in: Path | None = None
+) -> None:
     """Make what is missing and mend what differs; Secrets that are there stay as they are.
+
+    A platform that follows Git already is left to that.
 
     Args:
         kubeconfig: of the cluster.
         users: the file of the cluster's users and their passwords.
         namespace: of the platform.
+        repository_in: the home in which a deployment repository is made, for the platform to follow it.
 
     Raises:
         ClusterError: an object is refused.
@@ -34,9 +40,13 @@ def apply(kubeconfig: Path, users: Path, namespace: str = settings.NAMESPACE) ->
                 cluster.apply(secret)
         known = json.loads(users.read_text(encoding="utf-8"))
         cluster.apply(users_secret({name: told["password"] for name, told in known.items()}), force=True)
-        for overlay in OVERLAYS:
-            # By force: whoever types `./lab up` wants the platform as it was, whatever was tried on it.
-            cluster.apply(MANIFESTS / overlay, namespace, force=True)
+        if repository_in:
+            facts = {f"{overlay.partition('/')[0]}-overlay": overlay for overlay in OVERLAYS}
+            GitOps(cluster, namespace, MANIFESTS, facts, is_here=True, home=repository_in).create()
+        elif not _follows_git(cluster):
+            for overlay in OVERLAYS:
+                # By force: whoever types `./lab up` wants the platform as it was, whatever was tried on it.
+                cluster.apply(MANIFESTS / overlay, namespace, force=True)
 
 
 def register(kubeconfig: Path, chosen: settings.Settings, namespace: str = settings.NAMESPACE) -> None:
@@ -75,9 +85,13 @@ def _take_over(platform: Platform) -> bool:
     return True
 
 
-def _exists(cluster: Cluster, secret: str) -> bool:
+def _follows_git(cluster: Cluster) -> bool:
+    return all(_exists(cluster, name, "Application", NAMESPACE) for name in PARTS)
+
+
+def _exists(cluster: Cluster, name: str, kind: str = "Secret", namespace: str | None = None) -> bool:
     try:
-        cluster.get("Secret", secret)
+        cluster.get(kind, name, namespace)
     except NotFound:
         return False
     return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 import threading
 from pathlib import Path
@@ -31,6 +32,7 @@ class Renderer:
 
     def __init__(self, runtime: Runtime, home: Path) -> None:
         self._runtime, self._folder = runtime, home / "run" / "gitops"
+        shutil.rmtree(self._folder, ignore_errors=True)  # what a daemon that was killed has left
         self._turn = threading.Semaphore(AT_ONCE)
         self._env = settings.child_environment() | {"PYTHONPATH": f"{PACKAGES}:{runtime.git}"}
 

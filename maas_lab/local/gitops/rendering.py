@@ -21,7 +21,7 @@ from maas_lab.local.gitops.limits import CPU_S, LARGEST_ANSWER, MEMORY, WALL_S
 from maas_lab.local.gitops.repository import Repository
 from maas_lab.local.gitops.tree import DEEPEST, GitPath, Tree
 
-MOST_OBJECTS = 500
+MOST_OBJECTS, DEEPEST_OBJECT = 500, 64
 SUFFIXES = (".yaml", ".yml", ".json")
 Object = dict[str, Any]
 
@@ -67,9 +67,28 @@ def _rendered(folder: GitPath, request: Object) -> Object:
         kind, found = "Kustomize", manifests.render(folder, namespace=request.get("namespace") or None)
     else:
         kind, found = "Directory", _directory(folder.resolve(), request)
+    for one in found:
+        _check(one)
     if len(found) > MOST_OBJECTS:
         raise ManifestError(f"{folder} holds {len(found)} objects", f"at most {MOST_OBJECTS} are applied", "split it")
     return {"type": kind, "objects": found}
+
+
+def _check(obj: Object) -> None:
+    """Refuse what no API takes, and what the controller itself reads in an object."""
+    metadata, what = obj["metadata"], f"{obj['kind']} {obj['metadata']['name']}"
+    namespace, marks = metadata.get("namespace"), metadata.get("annotations")
+    if not isinstance(namespace, str | None):
+        raise ManifestError(f"{what}: metadata.namespace is no text", hint="write it in quotes")
+    if marks is not None and not (isinstance(marks, dict) and all(isinstance(one, str) for one in marks.values())):
+        raise ManifestError(f"{what}: metadata.annotations are not all text", hint='write numbers in quotes: "1"')
+    if _depth(obj) > DEEPEST_OBJECT:
+        raise ManifestError(f"{what} is nested more than {DEEPEST_OBJECT} deep", hint="is it a manifest?")
+
+
+def _depth(value: Any) -> int:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + max(map(_depth, inner), default=0)
 
 
 def _directory(folder: GitPath, request: Object) -> list[Object]:
@@ -104,8 +123,17 @@ def main() -> int:
     folder = Path(sys.argv[1])
     request = json.loads((folder / "request.json").read_text(encoding="utf-8"))
     confine()
-    (folder / "answer.json").write_text(json.dumps(answer(request)), encoding="utf-8")
+    (folder / "answer.json").write_bytes(written(answer(request)))
     return 0
+
+
+def written(told: Object) -> bytes:
+    """Return an answer as JSON; what JSON has no words for makes it an error."""
+    try:
+        return json.dumps(told, allow_nan=False, ensure_ascii=False).encode()
+    except ValueError as error:
+        why = f"the objects hold a number or letter that JSON has not: {error}"
+        return json.dumps({"revision": told.get("revision", ""), "error": why}).encode()
 
 
 if __name__ == "__main__":

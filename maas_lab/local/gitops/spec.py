@@ -17,6 +17,7 @@ KNOWN_OPTIONS = {
     *("Prune", "PrunePropagationPolicy", "ServerSideApply", "SkipDryRunOnMissingResource", "Validate"),
 }
 DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)(ms|s|m|h))")
+LONGEST_PAUSE_S = 86400.0
 UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 ONLY_HERE = "the local cluster reads Git repositories of this machine: clone it, and write its folder as repoURL"
 
@@ -51,7 +52,7 @@ class Retry(NamedTuple):
 
     def pause_s(self, count: int) -> float:
         """Return the pause before the try of this number, counted from 0."""
-        return min(self.longest_s, self.first_s * self.factor ** min(count, 60))
+        return min(self.longest_s, self.first_s * self.factor ** min(count, 20))
 
 
 def duration(text: str) -> float | None:
@@ -68,7 +69,8 @@ def retry(told: Object | None) -> Retry:
     backoff = (told or {}).get("backoff") or {}
     seconds = [duration(backoff.get(name) or text) for name, text in (("duration", "5s"), ("maxDuration", "3m"))]
     first_s, longest_s = (found if found is not None else 5.0 for found in seconds)
-    return Retry((told or {}).get("limit", 0), first_s, max(1, backoff.get("factor", 2)), longest_s)
+    factor = min(max(1, backoff.get("factor", 2)), 1000)
+    return Retry((told or {}).get("limit", 0), first_s, factor, min(longest_s, LONGEST_PAUSE_S))
 
 
 def folder(address: str) -> Path | None:
