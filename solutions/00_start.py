@@ -9,7 +9,7 @@
 # **You will learn**: what you are connected to, who the three personas of this course are, how an exercise, a check
 # and a hint work, and what to do when you are stuck.
 #
-# **You need**: a running lab (`./lab up`) and about 10 minutes. That is an estimate for reading and solving; the
+# **You need**: a running lab (`./lab up`) and about 15 minutes. That is an estimate for reading and solving; the
 # cells themselves run for 6 seconds (measured 2026-11-28 on two cores).
 
 # %% tags=["parameters"]
@@ -167,9 +167,9 @@ for number in range(1, 5):
     print(f"  try, time {number}:", refused.error.hint)
 
 # %% [markdown]
-# `NotDoneYet` says that the blank is still there. The first hint is small, the last one is the answer, and after it the
-# check names the section to read again. Hints cost nothing; `lab.record()` counts them, so that you know what to read
-# again.
+# `NotDoneYet` says that the blank is still there. The first hint is small, the last one is the answer. After it the
+# check names the section to read again, and then the hints begin anew. They cost nothing; `lab.record()` counts them,
+# so that you know what to read again.
 #
 # The other error is `NotQuite`: there is an answer, and the lab shows something else. It says what the check saw
 # and why that is not enough.

@@ -137,6 +137,13 @@ def test_the_share_of_time_that_the_scrapes_say(lab, capsys, busy):
     assert capsys.readouterr().out.startswith("Exercise 1.2 is right: ")
 
 
+def test_the_answer_among_the_hints_can_be_copied_into_the_lesson(lab):
+    told = [wrong(checks.busy, lab, "mine", "amina", FIRST, SECOND, 9.0).rpartition("try: ")[2] for _ in range(4)]
+    names = {"owner": "amina", "first": {"amina": FIRST}, "second": {"amina": SECOND}}
+    exec(next(hint for hint in told if hint.startswith("busy = ")), names)
+    assert names["busy"] == pytest.approx(0.2)
+
+
 def test_scrapes_of_another_server_or_in_another_order(lab):
     for pair in ((SECOND, FIRST), (FIRST, FIRST)):
         assert "not two scrapes of amina's server" in wrong(checks.busy, lab, "mine", "amina", *pair, 0.2)

@@ -53,8 +53,9 @@ def busy(lab: Lab, namespace: str, owner: str, first: Scrape, second: Scrape, bu
         "Measure how busy they are",
         (
             "the server counts the seconds in which it computed: `call_seconds`; a scrape also has its `time`",
-            "how much did `call_seconds` grow, and how many seconds passed? (second.time - first.time).total_seconds()",
-            "busy = (second.call_seconds - first.call_seconds) / (second.time - first.time).total_seconds()",
+            "how much did `call_seconds` grow, in how many seconds? A difference of two `time` has .total_seconds()",
+            "busy = (second[owner].call_seconds - first[owner].call_seconds)"
+            " / (second[owner].time - first[owner].time).total_seconds()",
         ),
     )
     exercise.filled(busy=busy)
