@@ -378,6 +378,11 @@ def hints():
                 yield from ((node.args[0].value, code) for code in codes)
 
 
+def test_hints_hold_the_code_of_answers_that_nobody_can_guess():
+    found = {(number, name) for number, code in hints() for name in assignments(code)}
+    assert {("2.2", "steps"), ("2.4", "registered"), ("2.4", "reply"), ("2.4", "row")} <= found
+
+
 @pytest.mark.parametrize(("number", "code"), sorted(set(hints())))
 def test_a_hint_that_is_code_uses_the_names_of_its_lesson(number, code):
     [lesson] = (ROOT / "solutions").glob(f"0{number[0]}_*.py")

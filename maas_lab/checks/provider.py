@@ -66,7 +66,9 @@ def order(lab: Lab, namespace: str, steps: Iterable[str], first: str) -> None:
         "Watch the pods",
         (
             'lab.cluster.events(namespace, of="pod/postgres-0") has a row per event, the oldest first',
-            "steps = [event.reason for event in that table]; `first` is the pod that the other one needs to start",
+            "take the `reason` of each of them; and `first` is the workload that the other one needs to start",
+            'steps = [event.reason for event in lab.cluster.events(namespace, of="pod/postgres-0")];'
+            ' first = "postgres"',
         ),
     )
     exercise.filled(steps=steps, first=first)
@@ -122,6 +124,10 @@ def gate(lab: Lab, namespace: str, gateway: Gateway, reply: Reply, row: SpendRow
         (
             "gateway.register_model(name, served=, api_base=, api_key=, input_cost=, output_cost=) offers a model",
             "reply = ask(client, ..., model=served); the row has the reply's id: gateway.spend_row(reply.id)",
+            "registered = gateway.register_model(served, served=served, api_base=address,"
+            ' api_key=lab.cluster.secret("model-secret", "api-key", namespace),'
+            " input_cost=price.input_cost, output_cost=price.output_cost);"
+            ' reply = ask(client, "Hello?", model=served); row = gateway.spend_row(reply.id)',
         ),
     )
     exercise.filled(reply=reply, row=row)
