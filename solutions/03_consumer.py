@@ -9,7 +9,7 @@
 # **You will learn**: what a consumer of Models-as-a-Service sees, what is measured behind the scenes, and how a
 # good client behaves when it is refused.
 #
-# **You need**: a running lab (`./lab up`) and about 35 minutes. That is an estimate for reading and solving; the
+# **You need**: a running lab (`./lab up`) and about 40 minutes. That is an estimate for reading and solving; the
 # cells themselves run for 30 seconds (measured 2026-11-24 on two cores).
 
 # %% tags=["parameters"]
