@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 
 from maas_lab.plots.figure import CATEGORIES, WHITE, DescribedFigure, drawing, finish, listed, percent, say
 
+UNMEASURED = "Nothing is measured on this lab yet: run lesson 01, then this lesson again."
 BEFORE, AFTER = CATEGORIES[1], CATEGORIES[0]
 
 
@@ -55,16 +56,26 @@ def before_after(told: Mapping[str, Any]) -> DescribedFigure:
     Args:
         told: what lesson 01 noted, `lab.journal.of("01")`: people, running, memory_hoarded, memory_shared,
             busy_hoarded, busy_shared, wait_p95_hoarded, wait_p95_shared and tokens_by_person (bytes, shares of 1,
-            seconds). For what is missing, the chart says which lesson measures it.
+            seconds). What is missing, its part of the chart says.
 
     Returns:
-        A figure whose title says who got answers before and after.
+        A figure whose title says who got answers before and after; without any number, one line that says which
+        lesson measures them.
     """
     pairs = [(pair, _found(pair, told)) for pair in _PAIRS]
+    if not any(found for _, found in pairs):
+        return _nothing()
     title = _finding(told)
     with drawing(title, _words(title, pairs), rows=len(pairs), figsize=(8, 6.2)) as (figure, charts):
         for axes, (pair, found) in zip(charts, pairs, strict=True):
             _draw(axes, pair, found)
+    return figure
+
+
+def _nothing() -> DescribedFigure:
+    with drawing("Before and after", UNMEASURED, figsize=(8, 1.2)) as (figure, [axes]):
+        axes.set_axis_off()
+        say(axes, UNMEASURED)
     return figure
 
 
@@ -100,6 +111,4 @@ def _finding(told: Mapping[str, Any]) -> str:
 
 def _words(title: str, pairs: list[tuple[_Pair, tuple[float, float] | None]]) -> str:
     each = [f"{pair.label} {' and '.join(map(pair.told, found))}" for pair, found in pairs if found]
-    if not each:
-        return "An empty chart: lesson 01 has measured nothing on this lab yet."
     return f"{title}. Two bars for each number, with a model each and with one for all: {listed(each)}."
