@@ -343,7 +343,8 @@ shares.round(2)
 # night pays as much as who calls at noon. A good key steers, because people save what they are charged for.
 #
 # **Exercise 4.4** Write `bill`: the invoice of `rows` by team and application, with the cost `fixed` shared by tokens.
-# `chargeback.invoice` takes a summary with the dimensions team, application and model, and the window `run`.
+# `chargeback.invoice` takes a summary with the dimensions team, application and model; all else is given by name:
+# `window=run`, `fixed=...` and `allocation=...`, one of `keys`.
 
 # %%
 bill = chargeback.invoice(  # SOLUTION

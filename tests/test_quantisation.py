@@ -251,7 +251,8 @@ def test_without_numbers_one_sentence_says_where_they_come_from(noted):
     figure = plots.before_after(noted)
     [axes] = figure.axes
     assert [text.get_text() for text in axes.texts] == [figure.description]
-    assert "run lesson 01" in figure.description and not axes.containers
+    assert "run lesson 01" in figure.description
+    assert not axes.containers
     assert figure.get_figheight() < plots.before_after(NOTED).get_figheight() / 4
 
 
