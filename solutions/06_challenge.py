@@ -42,8 +42,8 @@ lab
 # `start()` builds a platform in a namespace of your own: database, gateway, model, seven applications with keys. It
 # waits until every application is answered, and only then breaks it, in six places. Nobody else's platform is touched.
 #
-# If your kernel stops, run these cells again: `start()` goes on where you were. Some details are drawn anew for every
-# platform, so a colleague's answers do not fit yours.
+# If your kernel stops, run these cells again: `start()` goes on where you were, and what is closed stays closed. Some
+# details are drawn anew for every platform, so a colleague's answers do not fit yours.
 
 # %% tags=["nbval-ignore-output"]
 if anew:

@@ -26,6 +26,8 @@ from maas_lab.challenge.tickets import (
     offers,
     tickets,
 )
+from maas_lab.checks.exercise import Exercise
+from maas_lab.checks.repair import Repair
 from maas_lab.errors import (
     BudgetExceeded,
     Conflict,
@@ -335,6 +337,26 @@ def test_a_file_with_words_of_ones_own_is_told_from_one_without():
 # Live: one platform, all six faults, and the repairs that are none
 
 
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        ({"a": "litelm"}, "a str is asked for, not a dict"),
+        (None, "a str is asked for, not a NoneType"),
+        ([f"model-{n}" for n in range(99)], "a str is asked for, not a list"),
+        ("litellm", "the why"),
+    ],
+)
+def test_a_wrong_answer_is_told_from_one_of_the_wrong_type(answer, why):
+    repair = object.__new__(Repair)
+    repair.ticket, repair.challenge = 1, SimpleNamespace(is_closed=lambda ticket: False)
+    repair.wrong = Exercise("6.1", "Ticket 1", ()).wrong
+    with pytest.raises(NotQuite) as told:
+        repair.must_match("label", answer, "litelm", "the why")
+    assert told.value.why.startswith(why)
+    assert "lab.challenge.plan still knows" in told.value.why
+    assert len(told.value.what) < 180
+
+
 def refused(check, lab, answer):
     with pytest.raises(NotQuite) as error:
         check(lab, answer)
@@ -426,9 +448,11 @@ def hide_the_offers(lab, platform, plan):
 
     with pytest.raises(GatewayError, match="refuses the key that the gateway sends"):
         lab.challenge.reproduce(4)
-    assert "a list of the offers" in refused(checks.trusted, lab, trial.name)
+    assert "a list is asked for, not a str" in refused(checks.trusted, lab, trial.name)
+    assert "a list of the offers" in refused(checks.trusted, lab, [])
     told = refused(checks.trusted, lab, [trial.name])
     assert f"does not send the model server's key for {trial.name}" in told
+    assert "register it again" in told
     assert building.key_of(platform, TRAINEES).hash == lab.challenge.keys[TRAINEES.name]
 
 

@@ -157,7 +157,7 @@ def trusted(lab: Lab, stale: Iterable[str]) -> None:
         repair.must_be_listed(TRIAL)
         for row in repair.platform.gateway.models():
             if row.fingerprint != right:
-                why = "an open model server answers whoever finds it, without a key and without a bill"
+                why = "register it again with the key of the secret; a server without a key would answer everybody"
                 repair.wrong(f"the gateway does not send the model server's key for {row.name}", why)
         repair.must_keep_its_key(TRAINEES)
         repair.must_be_served(TRAINEES)
@@ -228,7 +228,7 @@ def post_mortem(lab: Lab, path: str | Path) -> None:
     )
     exercise.filled(post_mortem=path)
     if not isinstance(path, str | Path) or not (file := Path(path)).is_file():
-        exercise.wrong("this is no file", "it is written beside this notebook")
+        exercise.wrong(f"`post_mortem` is {path!r}, and there is no such file", "it is written beside this notebook")
     missing = postmortem.gaps(file.read_text(encoding="utf-8"), lab.challenge.shift())
     if missing:
         exercise.wrong(f"{file.name} lacks what was measured", "\n".join(missing))
@@ -239,7 +239,8 @@ def _service(repair: Repair) -> Any:
     try:
         return repair.platform.cluster.get("Service", DOOR, repair.platform.namespace)
     except NotFound:
-        repair.wrong(f"there is no Service `{DOOR}` any more", "the Route leads to it")
+        why = 'the Route leads to it: apply it again, with its selector and with service["spec"]["ports"]'
+        repair.wrong(f"there is no Service `{DOOR}` any more", why)
 
 
 def _stopped(repair: Repair) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from maas_lab.challenge import building
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from maas_lab.challenge.tickets import Offer, Plan
     from maas_lab.lab import Lab
     from maas_lab.rows import KeyInfo
+
+MOST = 120  # characters of an answer that are shown again
 
 
 class Repair:
@@ -40,8 +43,10 @@ class Repair:
     def must_match(self, name: str, answer: object, found: object, why: str) -> None:
         """Refuse an answer that is not what the platform showed; a closed ticket needs none any more."""
         if answer != found and not self.challenge.is_closed(self.ticket):
+            if not isinstance(answer, type(found)):
+                why = f"a {type(found).__name__} is asked for, not a {type(answer).__name__}"
             lost = "if you have repaired it before you looked, lab.challenge.plan still knows what it was"
-            self.wrong(f"`{name}` is {answer!r}", f"{why}; {lost}")
+            self.wrong(f"`{name}` is {shorten(repr(answer), MOST, placeholder=' …')}", f"{why}; {lost}")
 
     def must_be_served(self, application: Application) -> None:
         """Refuse a repair after which an application still gets no answer."""
