@@ -278,8 +278,9 @@ overlays.diff(gpu, four_bits)
 #
 # ## Take your record
 #
-# Which exercises have you passed, when, and with how many hints? The record is yours: save it as a page to print, or as
-# a file that is signed by this lab.
+# Which exercises have you passed, when, and with how many hints? The record is yours. In a cell of your own,
+# `lab.record("Your Name").save("record.html")` writes a page to print, and `"record.json"` instead a file that is
+# signed by this lab.
 
 # %%
 record = lab.record()
