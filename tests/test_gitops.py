@@ -572,6 +572,62 @@ def test_hooks_and_kinds_that_are_not_served_are_told(cluster, repo):
     assert kept(cluster) is None
 
 
+@pytest.mark.parametrize(
+    ("sync", "told"),
+    [
+        ({"source": {"repoURL": "/other"}}, "operation.sync.source is not supported"),
+        ({"syncOptions": ["Replace=true"]}, "sync option Replace is not supported"),
+        ({"syncStrategy": {"apply": {"force": True}}}, "force is not supported"),
+    ],
+)
+def test_an_operation_that_cannot_be_done_here_ends_with_an_error(cluster, repo, sync, told):
+    repo.commit(app__a_y=config_map("a"))
+    cluster.follow(repo)
+    done = cluster.sync(**sync)["status"]["operationState"]
+    assert (done["phase"], told in done["message"], kept(cluster)) == ("Error", True, None)
+
+
+def test_options_of_an_object_count_for_it_alone(cluster, repo):
+    odd = config_map("a", sync_options="Validate=false") + "immutabel: true\n"
+    repo.commit(app__a_y=odd)
+    done = cluster.follow(repo, policy={**WHOLE, **NO_RETRY})["status"]["operationState"]
+    assert "field not declared in schema" in done["message"]  # an apply on the server's side insists on known fields
+    repo.commit(app__a_y=config_map("a"), app__b_y=config_map("b", sync_options="Replace=true"))
+    cluster.run()
+    assert "ConfigMap b: sync option Replace is not supported" in conditions(cluster.app())["ComparisonError"]
+
+
+def test_an_application_may_hold_applications(cluster, repo):
+    child = f"""apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata:
+  name: child
+  namespace: {HOME}
+spec:
+  project: default
+  source: {{repoURL: {repo.folder}, path: app, targetRevision: main}}
+  destination: {{server: 'https://kubernetes.default.svc', namespace: {NAMESPACE}}}
+  syncPolicy: {{automated: {{prune: true}}}}
+"""
+    repo.commit(app__a_y=config_map("a"), apps__child_y=child, apps__README="here")
+    assert state(cluster.follow(repo, path="apps", policy=WHOLE)) == ("Synced", "Healthy")
+    assert (state(cluster.app("child")), kept(cluster)) == (("Synced", "Healthy"), "1")
+    cluster.delete("Application", "child", "argoproj.io/v1alpha1", HOME)
+    cluster.run()
+    assert state(cluster.app("child")) == ("Synced", "Healthy")
+    version = cluster.objects.store.version
+    cluster.run(30)
+    assert cluster.objects.store.version == version
+
+
+def test_a_namespace_that_cannot_be_made_ends_the_sync(cluster, repo):
+    repo.commit(app__a_y=config_map("a"))
+    there = {"server": "https://kubernetes.default.svc", "namespace": "No Name"}
+    policy = {**WHOLE, **NO_RETRY, "syncOptions": ["CreateNamespace=true"]}
+    done = cluster.follow(repo, policy=policy, destination=there)["status"]["operationState"]
+    assert (done["phase"], "metadata.name" in done["message"]) == ("Failed", True)
+
+
 def test_a_namespace_is_made_where_that_is_asked_for(cluster, repo):
     repo.commit(app__a_y=config_map("a"))
     there = {"server": "https://kubernetes.default.svc", "namespace": "new"}

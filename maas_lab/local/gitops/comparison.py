@@ -15,6 +15,11 @@ from maas_lab.local.kube.kinds import Kind
 from maas_lab.local.kube.lifecycle import Objects
 from maas_lab.local.kube.store import Key, Object
 
+# What an object's own annotation may say.
+OWN_OPTIONS = (
+    *("Delete", "FailOnSharedResource", "Prune", "PruneLast", "RespectIgnoreDifferences", "ServerSideApply"),
+    *("SkipDryRunOnMissingResource", "Validate"),
+)
 SYNCED, OUT_OF_SYNC, UNKNOWN = "Synced", "OutOfSync", "Unknown"
 
 
@@ -172,6 +177,9 @@ def _placed(obj: Object, namespace: str, problems: list[tuple[str, str]]) -> Obj
     if identity.HOOK in identity.annotations(obj):
         what = f"{obj['kind']} {metadata['name']} is a hook, which the local cluster does not run"
         problems.append(("ComparisonError", f"{what}: take the annotation {identity.HOOK} away"))
+    if others := sorted(identity.options(obj, identity.SYNC_OPTIONS).keys() - {"", *OWN_OPTIONS}):
+        what = f"{obj['kind']} {metadata['name']}: sync option {others[0]} is not supported on the local cluster"
+        problems.append(("ComparisonError", f"{what}; {', '.join(OWN_OPTIONS)} are"))
     return obj
 
 

@@ -68,14 +68,12 @@ class Applications:
 
     def affected(self, change: Change) -> Iterable[Key]:
         """Yield the Applications that a change is about."""
+        found = self._tracked.note(change)  # an Application may be part of another one
         if change.key.resource == APPLICATION.resource:
-            found = {change.key}
-        elif change.key.resource == PROJECT.resource:
-            name = change.key.name if change.key.namespace == HOME else None
-            apps = self._client.list(APPLICATION)
-            found = {identity.key_of(APPLICATION, one) for one in apps if one["spec"]["project"] == name}
-        else:
-            found = self._tracked.note(change)
+            found |= {change.key}
+        elif change.key.resource == PROJECT.resource and change.key.namespace == HOME:
+            apps = [one for one in self._client.list(APPLICATION) if one["spec"]["project"] == change.key.name]
+            found |= {identity.key_of(APPLICATION, one) for one in apps}
         self._changed |= found
         yield from found
 

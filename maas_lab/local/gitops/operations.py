@@ -78,6 +78,8 @@ class Operations:
             return self._finish(state, FAILED, "Operation terminated", final=True)
         if sync is None:
             return self._finish(state, ERROR, "Invalid operation request: no operation specified", final=True)
+        if wrong := spec.unsupported_sync(sync):
+            return self._finish(state, ERROR, wrong, final=True)
         if "finishedAt" in state:
             if (left := self._left_s(state)) > 0:
                 return Advance(state, state["operation"], left)

@@ -163,6 +163,19 @@ def _unsupported(spec: Object) -> Iterator[str]:
         yield "spec.sourceHydrator is not supported on the local cluster"
 
 
+def unsupported_sync(sync: Object) -> str:
+    """Return what an operation asks for that cannot be done here, empty if there is nothing."""
+    strategy = sync.get("syncStrategy") or {}
+    if any((strategy.get(name) or {}).get("force") for name in ("apply", "hook")):
+        return "operation.sync.syncStrategy: force is not supported on the local cluster"
+    for name in ("source", "sources", "revisions", "manifests"):
+        if sync.get(name):
+            return f"operation.sync.{name} is not supported on the local cluster: it syncs what spec.source says"
+    if others := sorted(sync_options({}, sync).keys() - KNOWN_OPTIONS):
+        return f"sync option {others[0]} is not supported on the local cluster"
+    return ""
+
+
 def sync_options(spec: Object, sync: Object | None) -> dict[str, str]:
     """Return the options of an operation, or of the Application where there is none, by name."""
     told = (spec.get("syncPolicy") or {}).get("syncOptions") if sync is None else sync.get("syncOptions")

@@ -60,13 +60,15 @@ class Syncing:
         """
         todo = tasks(comparison.pairs, self._sync, self._options)
         self._namespaces = {task.pair.id.name for task in todo if task.pair.id.kind == "Namespace"}
-        if results is None and (failed := self._checked(todo)):
-            return failed
-        if self._sync.get("dryRun"):
-            return Step(
-                SUCCEEDED, "successfully synced (dry run)", [self._told(one, APPLIED, "dry run") for one in todo]
-            )
-        return self._next(todo, {_id(one): one for one in results or []})
+        try:
+            if results is None and (failed := self._checked(todo)):
+                return failed
+            if self._sync.get("dryRun"):
+                told = [self._told(one, APPLIED, "dry run") for one in todo]
+                return Step(SUCCEEDED, "successfully synced (dry run)", told)
+            return self._next(todo, {_id(one): one for one in results or []})
+        except ApiError as error:  # about the destination's namespace; those of objects are in the results
+            return Step(FAILED, f"one or more objects failed to apply, reason: {error}", results or [], self._changed)
 
     def _checked(self, todo: list[Task]) -> Step | None:
         """Return what would fail, before anything is changed; None when nothing would."""
@@ -172,12 +174,16 @@ class Syncing:
         wanted, rules = pair.wanted, self._app["spec"].get("ignoreDifferences") or []
         if pair.live and rules and self._option(pair, "RespectIgnoreDifferences"):
             wanted = differences.without_ignored(wanted, pair.live, differences.rules_for(rules, pair.id))
-        strict = self._options.get("Validate") != "false"
+        strict = self._value(pair, "Validate") != "false"
         return differences.apply(self._objects, pair.kind, wanted, dry_run=dry_run, strict=strict)
 
     def _option(self, pair: Pair, name: str) -> bool:
+        return self._value(pair, name) == "true"
+
+    def _value(self, pair: Pair, name: str) -> str | None:
+        """Return an option of an object, or else of the whole sync."""
         own = identity.options(pair.wanted, SYNC_OPTIONS) if pair.wanted else {}
-        return own.get(name, self._options.get(name)) == "true"
+        return own.get(name, self._options.get(name))
 
     def _other(self, pair: Pair) -> str:
         other = identity.tracked_by(pair.live) if pair.live else ""
