@@ -281,7 +281,7 @@ def connect(kubeconfig: Path | str | None = None, context: str | None = None, *,
 def _request(cluster: Cluster, namespace: str) -> str:
     """Return what to send to an administrator, for who may not connect; nothing where the cluster does not tell."""
     with contextlib.suppress(LabError):
-        asked = personas.rights(cluster, namespace)
+        asked = personas.rights(cluster, namespace, [personas.CONNECTING])
         return f"\nor send this to an administrator:\n{asked.request_for(asked.user, personas.CONNECTING)}"
     return ""
 

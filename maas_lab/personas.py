@@ -19,10 +19,11 @@ from maas_lab.statuses import grant
 from maas_lab.tables import Permission, Table, Text
 
 ROLE = "maas-lab"  # the name of a Role begins with this
-PROVIDED = "maas-lab-02"  # so does that of the namespace which lesson 02 makes
+LESSONS = ("01", "02", "05", "06")  # those that make a namespace of their own, in the part of a provider
 _RBAC = "rbac.authorization.k8s.io"
 CONNECTING = "everybody"  # what `connect()` takes
 # What the lessons do: everybody connects; a consumer reads a log once; an accountant asks model server and database.
+# Providers also find out what nodes offer, what pods use, and who stands behind a Service.
 EVERYBODY = ("get configmaps", "get secrets", "get routes.route.openshift.io")
 CONSUMER = ("list pods", "get pods/log")
 ACCOUNTANT = (
@@ -30,6 +31,14 @@ ACCOUNTANT = (
     "get servingruntimes.serving.kserve.io",
     "list endpointslices.discovery.k8s.io",
 )
+PROVIDES = (
+    *PROVIDER,
+    "list endpointslices.discovery.k8s.io",
+    "list pods.metrics.k8s.io",
+    "delete namespaces",
+    "list nodes",
+)
+_ASKED = {CONNECTING: EVERYBODY, "provider": PROVIDES, "consumer": CONSUMER, "accountant": ACCOUNTANT}
 
 
 @dataclass(frozen=True)
@@ -40,7 +49,7 @@ class Right:
         persona: who does it in the lessons.
         verbs: e.g. `get`, `patch`.
         resources: plurals with their API groups.
-        namespace: where; `the whole cluster` where it is in none.
+        namespace: where; `the whole cluster` where it is in none, `maas-lab-{01,02}-alice` where it is in several.
         allowed: the cluster's own answer.
         permissions: the answers one by one, with the commands that give missing rights.
     """
@@ -85,26 +94,29 @@ class Rights(Table[Right]):
         if not wanted:
             hint = f"there are: {', '.join(dict.fromkeys(row.persona for row in self))}"
             raise UsageError(f"there is no persona {persona!r}", hint=hint)
-        own, theirs = own_namespace(PROVIDED, self.user), own_namespace(PROVIDED, user)
-        return _requests([replace(one, namespace=one.namespace.replace(own, theirs)) for one in wanted], user)
+        theirs = dict(zip(_own_namespaces(self.user), _own_namespaces(user), strict=True))
+        return _requests([replace(one, namespace=theirs.get(one.namespace, one.namespace)) for one in wanted], user)
 
 
-def rights(cluster: Cluster, namespace: str) -> Rights:
+def rights(cluster: Cluster, namespace: str, personas: Iterable[str] = tuple(_ASKED)) -> Rights:
     """Ask the cluster what the connected user may do of all that the lessons do.
 
     Args:
         cluster: as one user of it.
         namespace: of the platform.
+        personas: whose part of it; all, when left out.
     """
     user = cluster.whoami()
-    own = own_namespace(PROVIDED, user)
-    asked = {
-        CONNECTING: cluster.permissions(EVERYBODY, namespace),
-        "provider": cluster.permissions([*PROVIDER, "delete namespaces"], own),
-        "consumer": cluster.permissions(CONSUMER, namespace),
-        "accountant": cluster.permissions(ACCOUNTANT, namespace),
-    }
-    return Rights([row for persona, found in asked.items() for row in _rows(persona, found)], user)
+    rows: list[Right] = []
+    for persona in personas:
+        places = _own_namespaces(user) if persona == "provider" else [namespace]
+        found = [one for place in places for one in cluster.permissions(_ASKED[persona], place)]
+        rows += _together(_rows(persona, dict.fromkeys(found)), user)
+    return Rights(rows, user)
+
+
+def _own_namespaces(user: str) -> list[str]:
+    return [own_namespace(f"{ROLE}-{lesson}", user) for lesson in LESSONS]
 
 
 def binding(permissions: Iterable[Permission], user: str, namespace: str) -> list[dict[str, Any]]:
@@ -153,7 +165,7 @@ def _request(permissions: list[Permission], user: str, namespace: str) -> str:
             grant(one.verb, Rule.read(f"{one.verb} {one.resource}").resource, user, namespace) for one in permissions
         ]
         told.append(f"#   {min(commands)}")
-    if namespace == own_namespace(PROVIDED, user):
+    if namespace in _own_namespaces(user):
         objects.insert(0, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
     told.append("# Exactly that and no more: save these lines as rights.yaml, and `oc apply -f rights.yaml`.")
     return "\n".join(told) + "\n" + yaml.safe_dump_all(objects, sort_keys=False, default_flow_style=None, width=120)
@@ -195,3 +207,20 @@ def _rows(persona: str, permissions: Iterable[Permission]) -> Iterator[Right]:
             where = namespace or "the whole cluster"
             these = tuple(one for one in given if one.resource in resources)
             yield Right(persona, same, resources, where, allowed, these)
+
+
+def _together(rows: Iterable[Right], user: str) -> Iterator[Right]:
+    """Make one row of those that say the same of several namespaces of one's own."""
+    same: dict[tuple[Any, ...], list[Right]] = {}
+    for row in rows:
+        same.setdefault((row.verbs, row.resources, row.allowed), []).append(row)
+    for found in same.values():
+        permissions = tuple(one for row in found for one in row.permissions)
+        yield replace(found[0], namespace=_place([row.namespace for row in found], user), permissions=permissions)
+
+
+def _place(namespaces: list[str], user: str) -> str:
+    if len(namespaces) == 1:
+        return namespaces[0]
+    lessons = [lesson for lesson, own in zip(LESSONS, _own_namespaces(user), strict=True) if own in namespaces]
+    return own_namespace(f"{ROLE}-{{{','.join(lessons)}}}", user)

@@ -119,7 +119,7 @@ lab.real()
 #
 # A cluster decides for each user what they may do. It is better to ask before a lesson than to be refused in the
 # middle of one. `lab.rights()` asks for everything that the lessons do, persona by persona. A **namespace** is a part
-# of the cluster with a name; lesson 02 makes one of its own, and the others look into the platform's.
+# of the cluster with a name; lessons 01, 02, 05 and 06 each make one of your own, the others look into the platform's.
 
 # %%
 rights = lab.rights()

@@ -10,7 +10,7 @@
 # **You will learn**: what a gateway books and what it cannot know, how the way to share a fixed cost decides who pays,
 # when a model server of your own is worth its money, and how far a cap can be trusted.
 #
-# **You need**: a running lab (`./lab up`) and about 45 minutes. That is an estimate for reading and solving; the cells
+# **You need**: a running lab (`./lab up`) and about 55 minutes. That is an estimate for reading and solving; the cells
 # themselves run for 30 seconds (measured 2026-11-28 on two cores).
 
 # %% tags=["parameters"]

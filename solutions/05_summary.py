@@ -10,7 +10,7 @@
 # **You will learn**: what you would tell your organisation, what fills the memory of a GPU, what quantisation takes
 # away and what it does not, and where this platform goes from here.
 #
-# **You need**: a running lab (`./lab up`), 1 GB of free memory and 0.5 GB of disk, and about 20 minutes. That is an
+# **You need**: a running lab (`./lab up`), 1 GB of free memory and 0.5 GB of disk, and about 25 minutes. That is an
 # estimate for reading and solving; the cells themselves run for about 30 seconds (measured 2026-11-28 on two shared
 # cores).
 

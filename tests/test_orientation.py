@@ -5,6 +5,7 @@ import dataclasses
 import json
 import ssl
 from itertools import product
+from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import parse_qsl, urlsplit
 
@@ -24,6 +25,7 @@ from maas_lab.rows import CatalogModel
 from maas_lab.settings import Prices
 from maas_lab.tables import Finding, Permission
 
+ROOT = Path(__file__).parents[1]
 ROUTE = KubeObject(
     kind="Route", metadata={"name": "litellm"}, status={"ingress": [{"host": "h", "routerName": "default"}]}
 )
@@ -204,7 +206,7 @@ class Judge:
     def permissions(self, rules, namespace):
         for rule in rules:
             verb, resource = rule.split()
-            where = "" if resource == "namespaces" else namespace
+            where = "" if resource in ("namespaces", "nodes") else namespace
             yield Permission(verb, resource, where, rule in self.allowed, "ask")
 
 
@@ -212,15 +214,33 @@ def test_rights_are_gathered_and_what_is_missing_is_apart():
     found = personas.rights(Judge("list pods", "get services", "patch services"), "maas-system")
     rows = [(row.persona, row.verbs, row.resources, row.namespace) for row in found if row.allowed]
     assert rows == [
-        ("provider", ("get", "patch"), ("services",), "maas-lab-02-bob"),
-        ("provider", ("list",), ("pods",), "maas-lab-02-bob"),
+        ("provider", ("get", "patch"), ("services",), "maas-lab-{01,02,05,06}-bob"),
+        ("provider", ("list",), ("pods",), "maas-lab-{01,02,05,06}-bob"),
         ("consumer", ("list",), ("pods",), "maas-system"),
     ]
-    assert ("provider", ("delete",), ("services",), "maas-lab-02-bob") in [
+    assert ("provider", ("delete",), ("services",), "maas-lab-{01,02,05,06}-bob") in [
         (row.persona, row.verbs, row.resources, row.namespace) for row in found if not row.allowed
     ]
-    assert {row.namespace for row in found} == {"maas-system", "maas-lab-02-bob", "the whole cluster"}
+    assert {row.namespace for row in found} == {"maas-system", "maas-lab-{01,02,05,06}-bob", "the whole cluster"}
     assert "permissions" not in repr(found).lower()
+
+
+def test_a_right_that_one_namespace_lacks_is_a_row_of_its_own():
+    judge = Judge()
+    judge.permissions = lambda rules, namespace: [
+        Permission(*rule.split(), namespace, allowed=namespace != "maas-lab-05-bob") for rule in rules
+    ]
+    found = personas.rights(judge, "maas-system")
+    assert {row.namespace for row in found if not row.allowed} == {"maas-lab-05-bob"}
+    assert "maas-lab-{01,02,06}-bob" in {row.namespace for row in found}
+    assert {one.namespace for one in found.missing} == {"maas-lab-05-bob"}
+
+
+def test_each_lesson_that_makes_a_namespace_is_asked_about():
+    sources = {path.name[:2]: path.read_text(encoding="utf-8") for path in (ROOT / "solutions").glob("*.py")}
+    makes = [lesson for lesson, text in sorted(sources.items()) if f'"{personas.ROLE}-{lesson}"' in text]
+    makes += ["06"] if "lab.challenge.start(" in sources["06"] else []
+    assert tuple(makes) == personas.LESSONS
 
 
 def test_a_request_gives_exactly_what_is_missing():
@@ -228,7 +248,7 @@ def test_a_request_gives_exactly_what_is_missing():
     objects = list(yaml.safe_load_all(found.to_ask()))
     assert rules_of(objects) == set(asked(found.missing))
     bindings = [one for one in objects if one["kind"].endswith("RoleBinding")]
-    assert [one["kind"] for one in bindings] == ["RoleBinding", "RoleBinding", "ClusterRoleBinding"]
+    assert [one["kind"] for one in bindings] == [*["RoleBinding"] * 5, "ClusterRoleBinding"]
     assert all(one["subjects"][0]["name"] == "bob" for one in bindings)
     names = {one["metadata"]["name"] for one in objects if one["kind"].endswith("Role")}
     assert {one["roleRef"]["name"] for one in bindings} == names
@@ -258,8 +278,9 @@ def test_a_request_for_somebody_else_is_about_their_namespace():
     text = personas.rights(Judge(), "maas-system").request_for("carol", "provider")
     assert "bob" not in text
     space, role = list(yaml.safe_load_all(text))[:2]
-    assert (space["kind"], space["metadata"]["name"]) == ("Namespace", "maas-lab-02-carol")
-    assert role["metadata"]["namespace"] == "maas-lab-02-carol"
+    assert (space["kind"], space["metadata"]["name"]) == ("Namespace", "maas-lab-01-carol")
+    assert role["metadata"]["namespace"] == "maas-lab-01-carol"
+    assert all(f"name: maas-lab-{lesson}-carol" in text for lesson in personas.LESSONS)
     looks = personas.rights(Judge(), "maas-system").request_for("carol", "consumer")
     assert "add-role-to-user view carol -n maas-system" in looks
     assert "kind: Namespace" not in looks
