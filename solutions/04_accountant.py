@@ -11,7 +11,7 @@
 # when a model server of your own is worth its money, and how far a cap can be trusted.
 #
 # **You need**: a running lab (`./lab up`) and about 55 minutes. That is an estimate for reading and solving; the cells
-# themselves run for 30 seconds (measured 2026-11-28 on two cores).
+# themselves run for 35 seconds (measured 2026-11-28 on two cores).
 
 # %% tags=["parameters"]
 group: str = "04"  # ends the names of your applications; choose another where several people share the lab's users

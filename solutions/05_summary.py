@@ -11,8 +11,8 @@
 # away and what it does not, and where this platform goes from here.
 #
 # **You need**: a running lab (`./lab up`), 1 GB of free memory and 0.5 GB of disk, and about 25 minutes. That is an
-# estimate for reading and solving; the cells themselves run for about 30 seconds (measured 2026-11-28 on two shared
-# cores).
+# estimate for reading and solving; the cells themselves run for 12 seconds (measured 2026-11-28 on two cores; the
+# first time the models are made, which takes longer).
 
 # %% tags=["parameters"]
 prefix: str = "maas-lab-05"  # the name of your namespace begins with this

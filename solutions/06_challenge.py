@@ -11,8 +11,8 @@
 # from making a symptom go away.
 #
 # **You need**: a running lab (`./lab up`), lessons 02, 03 and 04, 1.5 GB of free memory for a platform beside it, and
-# about 55 minutes. That is an estimate for reading and solving; the cells themselves run for about 95 seconds (measured
-# 2026-11-28 on two cores that many others used as well; most of it is the start of three gateways).
+# about 55 minutes. That is an estimate for reading and solving; the cells themselves run for 35 seconds (measured
+# 2026-11-28 on two cores; on a busy machine, the start of three gateways can take much longer).
 
 # %% tags=["parameters"]
 patience: int = 600  # seconds to wait for pods at most; on a cluster, images come over the network

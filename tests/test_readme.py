@@ -79,7 +79,7 @@ def told_by(source):
     text = re.sub(r"\s*\n# ", " ", source.read_text(encoding="utf-8"))
     title, need = re.search(r"# (\d\d · .*?)(?= # | \*\*|$)", text, re.M)[1], text[text.index("**You need**") :]
     minutes = re.search(r"about (\d+) minutes\. That is an estimate for reading and solving", need)[1]
-    seconds = re.search(r"themselves run for (?:about )?(\d+) seconds \(measured 20\d\d-\d\d-\d\d", need)[1]
+    seconds = re.search(r"themselves run for (?:about )?(\d+(?: to \d+)?) seconds \(measured 20\d\d-\d\d-\d\d", need)[1]
     return title.strip(), f"notebooks/{source.stem}.ipynb", minutes, f"{seconds} seconds"
 
 
