@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 from maas_lab import shell
@@ -13,14 +12,6 @@ BRANCH = "main"
 AUTHOR = {"user.name": "Learner", "user.email": "learner@maas-lab.invalid"}
 # Whatever the user has configured: no hook runs, no key is asked for.
 QUIET = ("-c", "core.hooksPath=/dev/null", "-c", "commit.gpgSign=false", "-c", "tag.gpgSign=false")
-
-
-@dataclass(frozen=True)
-class Commit:
-    """One change of the repository."""
-
-    revision: str
-    subject: str
 
 
 class Repository:

@@ -21,6 +21,7 @@ from maas_lab.local.kube.controllers.work import Work
 from maas_lab.local.kube.kinds import of
 from maas_lab.local.kube.lifecycle import Objects, Target
 from maas_lab.local.kube.store import Store
+from tests.control_plane import collect, make_ready
 
 NAMESPACE = "o1"
 AUTHOR = {f"GIT_{who}_{what}": f"{what}@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
@@ -123,21 +124,13 @@ class Cluster:
     def settle(self, seconds=0.0):
         """Let time pass, and everybody work until nothing is left to do."""
         self.at += datetime.timedelta(seconds=seconds)
-        while self.gitops.run_until_idle() or self.work.run_until_idle() or self.collect() or self.kubelet():
+        while self.gitops.run_until_idle() or self.work.run_until_idle() or collect(self.collector) or self.kubelet():
             pass
 
     def run(self, seconds=2.0):
         """Let time pass in small steps."""
         for _ in range(int(seconds / 0.5)):
             self.settle(0.5)
-
-    def collect(self):
-        changes = 0
-        while not self.collector._changed.empty():
-            change = self.collector._changed.get_nowait()
-            self.collector._attempt(change.key, change.object, gone=change.type == "DELETED")
-            changes += 1
-        return changes
 
     def kubelet(self):
         for pod in self.client.list(POD, NAMESPACE):
@@ -147,12 +140,7 @@ class Cluster:
                 return True
             works = pod["spec"]["containers"][0]["image"] not in self.broken
             if pod["spec"].get("nodeName") and not is_ready(pod) and works:
-                at = self.at.strftime("%Y-%m-%dT%H:%M:%SZ")
-                told = {"type": "Ready", "status": "True", "lastTransitionTime": at}
-                others = [one for one in pod["status"].get("conditions", []) if one["type"] != "Ready"]
-                self.client.update_status(
-                    POD, pod, {**pod["status"], "phase": "Running", "conditions": [*others, told]}
-                )
+                make_ready(self.client, pod, self.at)
                 return True
         return False
 

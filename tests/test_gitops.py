@@ -227,6 +227,7 @@ HEAD = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n"
 STRANGE = [
     (HEAD + "  annotations: [x]\n", "metadata.annotations are not all text"),
     (HEAD + "  annotations:\n    argocd.argoproj.io/sync-wave: 1\n", "metadata.annotations are not all text"),
+    (HEAD + "  annotations:\n    argocd.argoproj.io/sync-wave: ²\n", ""),
     (HEAD + "  namespace: 5\n", "metadata.namespace is no text"),
     (HEAD + "data:\n  k: .nan\n", "that JSON has not"),
     (HEAD + 'data:\n  k: "\\ud800"\n', "invalid Unicode character"),
@@ -350,6 +351,19 @@ def test_fields_that_others_own_are_let_alone(cluster, repo, rule):
     spec_ = cluster.deployment("web")["spec"]
     assert (spec_["replicas"], spec_["template"]["spec"]["containers"][0]["image"]) == (3, "web:2")
     assert state(cluster.app()) == ("Synced", "Healthy")
+
+
+@pytest.mark.parametrize("end", ["k:{", "v:", "²", "99", "0"])
+def test_a_json_pointer_to_nothing_ignores_nothing(cluster, repo, caplog, end):
+    repo.commit(app__web_y=deployment("web"))
+    rules = [{"group": "apps", "kind": "Deployment", "jsonPointers": [f"/spec/template/spec/containers/{end}/args"]}]
+    policy = {**WHOLE, "syncOptions": ["RespectIgnoreDifferences=true"]}
+    cluster.follow(repo, policy=policy, ignoreDifferences=rules)
+    repo.commit(app__web_y=deployment("web", "web:2"))
+    cluster.run(5)
+    image = cluster.deployment("web")["spec"]["template"]["spec"]["containers"][0]["image"]
+    assert (image, state(cluster.app())) == ("web:2", ("Synced", "Healthy"))
+    assert not caplog.records
 
 
 # Waves and health
@@ -553,6 +567,7 @@ def test_applications_elsewhere_need_the_projects_consent(cluster, repo):
         ({"policy": {"syncOptions": ["Replace=true"]}}, "sync option Replace is not supported"),
         ({"policy": {"retry": {"limit": 1, "backoff": {"duration": "5 s"}}}}, 'time: invalid duration "5 s"'),
         ({"ignoreDifferences": [{"kind": "*", "jqPathExpressions": [".a"]}]}, "jqPathExpressions are not supported"),
+        ({"ignoreDifferences": [{"kind": "*", "jsonPointers": ["spec"]}]}, '"spec" is no JSON pointer to a field'),
     ],
 )
 def test_what_cannot_be_done_here_is_said_and_not_left_out(cluster, repo, change, told):
@@ -686,7 +701,17 @@ def test_deleting_takes_the_objects_along_only_with_the_finalizer(cluster, repo,
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("5s", 5), ("1m30s", 90), ("2h", 7200), ("10", 10), ("250ms", 0.25), ("1.5m", 90), ("", None), ("5 s", None)],
+    [
+        ("5s", 5),
+        ("1m30s", 90),
+        ("2h", 7200),
+        ("10", 10),
+        ("250ms", 0.25),
+        ("1.5m", 90),
+        ("", None),
+        ("5 s", None),
+        ("²", None),
+    ],
 )
 def test_durations_are_read_as_go_reads_them(text, seconds):
     assert spec.duration(text) == seconds

@@ -31,6 +31,7 @@ from maas_lab.local.kube.kinds import of
 from maas_lab.local.kube.lifecycle import Objects, Target
 from maas_lab.local.kube.rules import Rules
 from maas_lab.local.kube.store import Key, Store
+from tests.control_plane import collect, make_ready
 
 NAMESPACE = "o1"
 OFFERED = {"cpu": "4", "memory": "16Gi", "pods": "110", "maas-lab.dev/gpu-slot": "2"}
@@ -68,13 +69,8 @@ class Cluster:
             pass
 
     def collect(self):
-        """Let the collector do what changes have left to do, and tell whether there was anything."""
-        changes = 0
-        while not self.collector._changed.empty():
-            change = self.collector._changed.get_nowait()
-            self.collector._attempt(change.key, change.object, gone=change.type == "DELETED")
-            changes += 1
-        return changes
+        """Let the collector do what changes have left to do, and return how many there were."""
+        return collect(self.collector)
 
     def create(self, kind, name, spec, **metadata):
         return self.client.create(kind, {"metadata": {"name": name, "namespace": NAMESPACE, **metadata}, "spec": spec})
@@ -94,10 +90,7 @@ class Cluster:
 
     def ready(self, pod):
         """Say that a pod runs and serves, as a kubelet does."""
-        at = self.at.strftime("%Y-%m-%dT%H:%M:%SZ")
-        told = {"type": "Ready", "status": "True", "lastTransitionTime": at}
-        others = [one for one in pod["status"].get("conditions", []) if one["type"] != "Ready"]
-        self.client.update_status(POD, pod, {**pod["status"], "phase": "Running", "conditions": [*others, told]})
+        make_ready(self.client, pod, self.at)
 
     def end(self, pod):
         """Say that a pod that was to end has ended."""

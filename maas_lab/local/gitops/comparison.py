@@ -85,6 +85,7 @@ class Memory:
         answer: of which the wanted objects were made.
         namespace: that of the destination then.
         wanted: what Git says, ready to be applied.
+        problems: type and message of what is wrong with it.
         found: by object: what it was compared with, and whether it differed.
     """
 
@@ -134,7 +135,7 @@ class Comparer:
             return
         memory.answer, memory.namespace = answer, namespace
         memory.wanted, memory.problems = {}, []
-        name = identity.name_of(app["metadata"]["namespace"], app["metadata"]["name"])
+        name = identity.name_of(app)
         for obj in answer.objects:
             made = _placed(copy.deepcopy(obj), namespace, memory.problems)
             one = identity.identify(made)
@@ -198,7 +199,7 @@ def _failure(answer: Answer) -> Iterable[tuple[str, str]]:
 
 def _shared(app: Object, pairs: Iterable[Pair]) -> Iterable[tuple[str, str]]:
     """Tell of objects that another Application claims as well."""
-    own = identity.name_of(app["metadata"]["namespace"], app["metadata"]["name"])
+    own = identity.name_of(app)
     for pair in pairs:
         other = identity.tracked_by(pair.live) if pair.live and pair.wanted else ""
         if other and other != own:

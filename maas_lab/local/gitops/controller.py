@@ -118,7 +118,7 @@ class Applications:
 
     def _work(self, key: Key, app: Object, known: Known) -> float | None:
         if app["metadata"].get("deletionTimestamp"):
-            self._removal.step(app, self._tracked.live(_name(app)))
+            self._removal.step(app, self._tracked.live(identity.name_of(app)))
             return None
         project = Project.read(self._client, app["spec"]["project"])
         if wrong := spec.problems(app, project):
@@ -149,7 +149,7 @@ class Applications:
         return answer
 
     def _compare(self, app: Object, project: Project, answer: sources.Answer, memory: Memory) -> Comparison:
-        return self._comparer.compare(app, project, answer, memory, self._tracked.own(_name(app)))
+        return self._comparer.compare(app, project, answer, memory, self._tracked.own(identity.name_of(app)))
 
     def _at(
         self, app: Object, project: Project, comparison: Comparison, known: Known, revision: str
@@ -215,7 +215,3 @@ class Applications:
             else:
                 message = f"Sync operation to {where} failed: {state['message']}"
                 self._events.warning(app, "OperationCompleted", message)
-
-
-def _name(app: Object) -> str:
-    return identity.name_of(app["metadata"]["namespace"], app["metadata"]["name"])

@@ -79,7 +79,7 @@ def without_ignored(wanted: Object, live: Object, rules: Iterable[Object]) -> Ob
         found = _at(live, path)
         if found is None:
             _remove(kept, path)
-        elif (holder := _at(kept, path[:-1])) is not None and (name := path[-1].removeprefix("f:")) in holder:
+        elif isinstance(holder := _at(kept, path[:-1]), dict) and (name := path[-1].removeprefix("f:")) in holder:
             holder[name] = copy.deepcopy(found)
     return kept
 
@@ -115,12 +115,15 @@ def _at(value: Any, path: Path) -> Any:
 
 
 def _index(entries: list[Any], part: str) -> int | None:
-    if part.isdigit():
+    if part.isdecimal():
         return int(part) if int(part) < len(entries) else None
     how, _, told = part.partition(":")
     if how not in ("k", "v"):
         return None
-    wanted = json.loads(told)
+    try:
+        wanted = json.loads(told)
+    except ValueError:  # a part of a JSON pointer that only looks like one of managedFields
+        return None
     for index, one in enumerate(entries):
         is_it = isinstance(one, dict) and isinstance(wanted, dict) and wanted.items() <= one.items()
         if is_it or one == wanted:

@@ -64,8 +64,9 @@ def is_namespaced(obj: Object) -> bool:
     return kind.namespaced if kind else obj["kind"] not in scopes.CLUSTER_WIDE
 
 
-def name_of(namespace: str, name: str) -> str:
-    """Return by which name objects are tracked; that of an Application elsewhere begins with its namespace."""
+def name_of(app: Object) -> str:
+    """Return by which name an Application's objects are tracked; that of one elsewhere begins with its namespace."""
+    namespace, name = app["metadata"]["namespace"], app["metadata"]["name"]
     return name if namespace == HOME else f"{namespace}_{name}"
 
 
@@ -90,7 +91,7 @@ def tracked_by(obj: Object) -> str:
 def wave(obj: Object) -> int:
     """Return the wave in which an object is applied."""
     text = annotations(obj).get(WAVE, "0")
-    return int(text) if text.removeprefix("-").isdigit() and len(text) < 10 else 0
+    return int(text) if text.removeprefix("-").isdecimal() and len(text) < 10 else 0
 
 
 def stored_kinds() -> Iterator[Kind]:

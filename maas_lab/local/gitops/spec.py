@@ -16,7 +16,7 @@ KNOWN_OPTIONS = {
     *("ApplyOutOfSyncOnly", "CreateNamespace", "FailOnSharedResource", "PruneLast", "RespectIgnoreDifferences"),
     *("Prune", "PrunePropagationPolicy", "ServerSideApply", "SkipDryRunOnMissingResource", "Validate"),
 }
-DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)(ms|s|m|h))")
+DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 LONGEST_PAUSE_S = 86400.0
 UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 ONLY_HERE = "the local cluster reads Git repositories of this machine: clone it, and write its folder as repoURL"
@@ -57,7 +57,7 @@ class Retry(NamedTuple):
 
 def duration(text: str) -> float | None:
     """Return the seconds of a duration as Go writes it, such as `1m30s`; a bare number is seconds, None is wrong."""
-    if text.isdigit():
+    if text.isdecimal():
         return float(text)
     parts = DURATION.findall(text)
     whole = text and "".join(number + unit for number, unit in parts) == text
@@ -157,8 +157,12 @@ def _unsupported(spec: Object) -> Iterator[str]:
         text = ((policy.get("retry") or {}).get("backoff") or {}).get(name)
         if text and duration(text) is None:
             yield f'spec.syncPolicy.retry.backoff.{name}: time: invalid duration "{text}"'
-    if any(one.get("jqPathExpressions") for one in spec.get("ignoreDifferences") or []):
+    ignored = spec.get("ignoreDifferences") or []
+    if any(one.get("jqPathExpressions") for one in ignored):
         yield "spec.ignoreDifferences: jqPathExpressions are not supported on the local cluster: write jsonPointers"
+    pointers = [pointer for one in ignored for pointer in one.get("jsonPointers") or []]
+    for pointer in [one for one in pointers if not one.startswith("/")]:
+        yield f'spec.ignoreDifferences: "{pointer}" is no JSON pointer to a field: write it as /spec/replicas'
     if spec.get("sourceHydrator"):
         yield "spec.sourceHydrator is not supported on the local cluster"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from maas_lab.local.gitops import health, identity
+from maas_lab.local.gitops import identity
 from maas_lab.local.gitops.comparison import UNKNOWN, Comparison, Pair
 from maas_lab.local.gitops.operations import is_recorded
 from maas_lab.local.kube.store import Object
@@ -82,7 +82,7 @@ def _resource(pair: Pair) -> Object:
         "syncWave": pair.wave,
     }
     told = {name: value for name, value in told.items() if value}
-    if pair.health and (pair.live or health.is_judged(one.kind) or pair.wanted):
+    if pair.health:
         told["health"] = pair.health.told()
     if pair.wanted is None:
         told["requiresPruning"] = True

@@ -58,26 +58,26 @@ class Syncing:
             comparison: how things stand; of the revision that is to be synced.
             results: those of earlier steps, None in the first.
         """
-        todo = tasks(comparison.pairs, self._sync, self._options)
-        self._namespaces = {task.pair.id.name for task in todo if task.pair.id.kind == "Namespace"}
+        planned = tasks(comparison.pairs, self._sync, self._options)
+        self._namespaces = {task.pair.id.name for task in planned if task.pair.id.kind == "Namespace"}
         try:
-            if results is None and (failed := self._checked(todo)):
+            if results is None and (failed := self._checked(planned)):
                 return failed
             if self._sync.get("dryRun"):
-                told = [self._told(one, APPLIED, "dry run") for one in todo]
+                told = [self._told(one, APPLIED, "dry run") for one in planned]
                 return Step(SUCCEEDED, "successfully synced (dry run)", told)
-            return self._next(todo, {_id(one): one for one in results or []})
+            return self._next(planned, {_id(one): one for one in results or []})
         except ApiError as error:  # about the destination's namespace; those of objects are in the results
             return Step(FAILED, f"one or more objects failed to apply, reason: {error}", results or [], self._changed)
 
-    def _checked(self, todo: list[Task]) -> Step | None:
+    def _checked(self, planned: list[Task]) -> Step | None:
         """Return what would fail, before anything is changed; None when nothing would."""
         self._make_namespace(dry_run=True)
         what = "one or more synchronization tasks are not valid"
-        failed = [self._told(task, SYNC_FAILED, task.pair.refusal) for task in todo if task.pair.refusal]
+        failed = [self._told(task, SYNC_FAILED, task.pair.refusal) for task in planned if task.pair.refusal]
         if not failed:
             what = "one or more objects failed to apply (dry run)"
-            failed = [self._told(task, SYNC_FAILED, why) for task in todo if (why := self._trial(task))]
+            failed = [self._told(task, SYNC_FAILED, why) for task in planned if (why := self._trial(task))]
         return Step(FAILED, f"{what}, reason: {failed[0]['message']}", failed) if failed else None
 
     def _trial(self, task: Task) -> str:
@@ -98,17 +98,17 @@ class Syncing:
             return str(error)
         return ""
 
-    def _next(self, todo: list[Task], results: dict[Id, Object]) -> Step:
-        waves = {task.wave for task in todo}
-        running = [task for task in todo if results.get(task.pair.id, {}).get("hookPhase") == RUNNING]
+    def _next(self, planned: list[Task], results: dict[Id, Object]) -> Step:
+        waves = {task.wave for task in planned}
+        running = [task for task in planned if results.get(task.pair.id, {}).get("hookPhase") == RUNNING]
         for task in running:
             self._look_at(task, results)
-        there = {task.pair.id for task in todo}
+        there = {task.pair.id for task in planned}
         for one, told in results.items():
             if told["status"] == PRUNED and one not in there:
                 results[one] = {**told, "hookPhase": SUCCEEDED}
         waiting = [task for task in running if results[task.pair.id]["hookPhase"] == RUNNING]
-        pending = [task for task in todo if task.pair.id not in results]
+        pending = [task for task in planned if task.pair.id not in results]
         failed = [one for one in results.values() if one["hookPhase"] == FAILED]
         if failed:
             return self._step(FAILED, f"{NOT_WELL}, reason: {failed[0]['message']}", results)
@@ -187,8 +187,7 @@ class Syncing:
 
     def _other(self, pair: Pair) -> str:
         other = identity.tracked_by(pair.live) if pair.live else ""
-        metadata = self._app["metadata"]
-        return other if other != identity.name_of(metadata["namespace"], metadata["name"]) else ""
+        return other if other != identity.name_of(self._app) else ""
 
     def _make_namespace(self, *, dry_run: bool) -> None:
         """Create the destination's namespace where that is asked for."""

@@ -6,8 +6,9 @@ from maas_lab.local.kube.shapes import INT64, INT_OR_TEXT, OPEN, TEXT, TEXTS, TI
 
 _GROUP_KIND = struct("group kind", group=TEXT, kind=TEXT)
 _PAIR = struct("name value", name=TEXT, value=TEXT)
-_TARGET = struct(annotationSelector=TEXT, group=TEXT, kind=TEXT, labelSelector=TEXT, name=TEXT, namespace=TEXT)
-_TARGET["properties"]["version"] = TEXT
+_TARGET = struct(
+    annotationSelector=TEXT, group=TEXT, kind=TEXT, labelSelector=TEXT, name=TEXT, namespace=TEXT, version=TEXT
+)
 _YES_NOS = {"type": "object", "additionalProperties": YES_NO}
 _KUSTOMIZE = struct(
     apiVersions=many(TEXT),
