@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from unittest import mock
 
 from maas_lab import record, runner
 from maas_lab.local import LocalCluster
@@ -75,14 +76,8 @@ def _kernels_that_time_checks(folder: str) -> Iterator[Path]:
     startup = Path(folder) / "ipython" / "profile_default" / "startup"
     startup.mkdir(parents=True)
     (startup / "checks.py").write_text(STARTUP.format(log=str(log)), encoding="utf-8")
-    before = os.environ.get("IPYTHONDIR")
-    os.environ["IPYTHONDIR"] = str(startup.parents[1])
-    try:
+    with mock.patch.dict(os.environ, IPYTHONDIR=str(startup.parents[1])):
         yield log
-    finally:
-        del os.environ["IPYTHONDIR"]
-        if before is not None:
-            os.environ["IPYTHONDIR"] = before
 
 
 def _nbval() -> float:

@@ -85,4 +85,4 @@ def _checked(file: CourseFile, content: dict[str, Any]) -> dict[str, Any]:
     told = {"passed": {}, "hints": {}, **content}
     if not isinstance(told["passed"], dict) or not isinstance(told["hints"], dict):
         file.damaged("it does not hold exercises")
-    return copy.deepcopy(told)
+    return told

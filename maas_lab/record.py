@@ -159,7 +159,7 @@ def verify(path: str | Path) -> Record:
         return Record(content["name"], content["made"], lines, content["hints"])
     except (KeyError, TypeError) as error:
         raise UsageError(
-            f"{path} lacks something", repr(error), "it was written by another version of the lab"
+            f"{path} lacks something", repr(error), "another version of the lab has written it: verify it with that one"
         ) from error
 
 

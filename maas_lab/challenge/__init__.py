@@ -14,7 +14,7 @@ from maas_lab.challenge.postmortem import Repair, Shift
 from maas_lab.challenge.starting import closing
 from maas_lab.challenge.state import Notes
 from maas_lab.challenge.symptoms import Symptom
-from maas_lab.challenge.tickets import APPLICATIONS, Offer, Plan, Ticket, named, tickets
+from maas_lab.challenge.tickets import APPLICATIONS, Offer, Plan, Ticket, tickets
 from maas_lab.client import record
 from maas_lab.errors import NotFound, UsageError
 from maas_lab.tables import Table
@@ -146,7 +146,7 @@ class Challenge:
         Raises:
             UsageError: there is no such application.
         """
-        one = named(APPLICATIONS, application)
+        one = next((one for one in APPLICATIONS if one.name == application), None)
         if one is None:
             hint = f"there are: {', '.join(one.name for one in APPLICATIONS)}"
             raise UsageError(f"there is no application {application!r}", hint=hint)

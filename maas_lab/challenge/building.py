@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from maas_lab import wait
@@ -160,11 +158,6 @@ def call(platform: Lab, application: Application, max_tokens: int = 4) -> Any:
     """
     with client_of(platform, application) as client:
         return ask(client, "Say hello.", model=platform.model + application.tier, max_tokens=max_tokens)
-
-
-def written(prices: Iterable[Offer]) -> str:
-    """Return a price list as text."""
-    return json.dumps([asdict(one) for one in prices])
 
 
 def _named(body: Mapping[str, Any], name: str) -> Object:

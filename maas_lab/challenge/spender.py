@@ -68,7 +68,7 @@ def let_run(place: str, client: openai.OpenAI, model: str) -> None:
         client: the agent's.
         model: the name that it asks for.
     """
-    if place in _running and _running[place].alive:
+    if runs(place):
         client.close()
     else:
         _running[place] = Spender(client, model)

@@ -6,6 +6,7 @@ import contextlib
 import json
 import secrets
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -62,7 +63,7 @@ def build(
     before, prices = notes.read(), price_list(lab)
     seed = int(before.get("seed") or secrets.randbelow(2**32))
     cap = _PROMPT * prices[0].input_cost + _ANSWER * prices[0].output_cost
-    told = {"offers": building.written(prices), "approved": repr(float(f"{_MORE * cap:.4g}"))}
+    told = {"offers": json.dumps([asdict(one) for one in prices]), "approved": repr(float(f"{_MORE * cap:.4g}"))}
     notes.write(seed=str(seed), began=before.get("began") or _now(), **told)
     building.build(lab, namespace, patience, progress)
     with closing(Lab(lab.cluster, namespace)) as platform:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from maas_lab.amounts import dollars
@@ -178,8 +177,3 @@ def tickets(model: str, approved: float) -> list[Ticket]:
     """
     filled = {"model": model, "agreed": dollars(approved)}
     return [Ticket(number, who, says.format(**filled), topic) for number, (who, says, topic) in enumerate(_TOLD, 1)]
-
-
-def named(applications: Iterable[Application], name: str) -> Application | None:
-    """Return the application of a name; None when there is none."""
-    return next((one for one in applications if one.name == name), None)

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from maas_lab import endpoints
 from maas_lab.amounts import dollars
 from maas_lab.challenge import building, postmortem
 from maas_lab.challenge.tickets import (
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from maas_lab.lab import Lab
 
 OWN = ("app.kubernetes.io/name", GATEWAY)  # the label by which the gateway's own Service finds its pods
-SLICES = {"selector": f"kubernetes.io/service-name={DOOR}", "api_version": "discovery.k8s.io/v1"}
 
 
 def selected(lab: Lab, label: str) -> None:
@@ -62,8 +62,9 @@ def selected(lab: Lab, label: str) -> None:
             repair.wrong("the Service does not select the gateway by its name", f"it selects {json.dumps(selector)}")
         if "pod-template-hash" in selector:
             repair.wrong("the Service selects one version of the gateway", "the next change would leave it empty again")
-        slices = cluster.list("EndpointSlice", namespace, **SLICES)
-        if not any(end["conditions"].get("ready") is not False for one in slices for end in one.get("endpoints") or ()):
+        try:
+            endpoints.address(cluster, DOOR, namespace)
+        except NotFound:
             repair.wrong("no pod that is ready answers for the Service", f"it selects {json.dumps(selector)}")
         repair.must_be_served(HELP_DESK)
         repair.right(

@@ -51,7 +51,8 @@ class Exercise:
 
     def right(self, sentence: str) -> None:
         """Print the one line of a solved exercise, and record that it is solved; where that fails, a second line."""
-        shown = min(_asked.pop(self.number, 0), len(self.hints))
+        shown = self.shown
+        del _asked[self.number]
         print(f"Exercise {self.number} is right: {sentence}")
         try:
             passes.passed(self.number, shown, len(self.hints))

@@ -99,6 +99,7 @@ def served(lab: Lab, namespace: str, name: str, address: str) -> None:
         "Serve a model",
         (
             "both stand in the InferenceService: its metadata, and the `address` in its status",
+            "the name is that of the object; the OpenAI API begins at /v1 behind the `url` of the address",
             'served, address = service.name, service["status"]["address"]["url"] + "/v1"',
         ),
     )
