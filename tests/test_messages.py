@@ -38,7 +38,7 @@ def test_the_page_is_in_step_with_the_source():
 
 def test_every_error_can_be_found_by_its_words_and_says_what_to_do(known):
     wordless = {one.module for one in known if not one.has_words}
-    assert wordless == {"local/quantised.py", "local/vllm.py"}, "they repeat the words of an installer's error"
+    assert wordless == {"local/packages.py"}, "it repeats the words of an installer's error"
     assert [(one.module, one.what) for one in known if not one.hint] == []
 
 

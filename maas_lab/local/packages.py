@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import hashlib
 import os
 import re
 import shutil
@@ -22,6 +23,7 @@ Report = Callable[[str, int, int], None]
 """Told what is done now, and how many of how many steps are done (0, 0 where that is not known)."""
 
 NODE_MAJOR = 18
+AGAIN = "./lab doctor; the cluster tries again by itself, at once after `kubectl delete pod`"
 FETCHED = re.compile(
     r"^\s*(?:Downloading|Using cached|Processing) (?:\S*/)?(?P<file>[^/\s]+?-[^-/\s]+)-\S+\.whl\S*"
     r"(?: \((?P<size>[\d.]+ \w+)\))?"
@@ -46,6 +48,24 @@ def refuse_full(folder: Path, needed: int, what: str) -> None:
     if free < needed:
         why = f"it takes {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free"
         raise EnvironmentFault(f"no space left for {what}", why, f"free {needed / 1e9:.1f} GB; df -h {folder.parent}")
+
+
+def verify(file: Path, sha256: str, hint: str = "./lab up") -> None:
+    """Raise an `InstallError` where a file is not the one with this hash."""
+    with file.open("rb") as opened:
+        found = hashlib.file_digest(opened, "sha256").hexdigest()
+    if found != sha256:
+        why = f"its sha256 is {found}, not {sha256}"
+        raise InstallError(f"{file.name} is not the file that this lab was tested with", why, hint)
+
+
+@contextlib.contextmanager
+def hinting(hint: str = AGAIN) -> Iterator[None]:
+    """Replace the hint of what fails: it is not `./lab up` that installs what a pod asks for."""
+    try:
+        yield
+    except InstallError as error:
+        raise InstallError(error.what, error.why, hint) from error
 
 
 def npm_install(folder: Path, npm: Sequence[str]) -> None:

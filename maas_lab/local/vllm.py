@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +21,6 @@ DEQUANTISE = Path(__file__).parent / "dequantise.py"
 MACHINES = ("x86_64", "aarch64")
 NEEDED = 4 * 10**9  # bytes: 2.6 GB when installed, and what is downloaded for it
 OFFLINE = {"HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1", "VLLM_NO_USAGE_STATS": "1"}
-AGAIN = "./lab doctor; the cluster tries again by itself, at once after `kubectl delete pod`"
 
 
 def build(part: Path, runtime: Runtime, report: Report) -> None:
@@ -36,11 +34,13 @@ def build(part: Path, runtime: Runtime, report: Report) -> None:
     packages.refuse_full(part, NEEDED, "vLLM")
     run([pip_python(), "-m", "venv", "--without-pip", str(part)], "making vLLM's environment")
     python = part / "bin" / "python"
-    _with_hint(_index_hint(), lambda: packages.pip_install(python, TORCH_LOCK, report))
-    _with_hint(AGAIN, lambda: packages.pip_install(python, VLLM_LOCK, report))
-    report("making vLLM's weights of the lab's model", 0, 0)
-    argv = [str(python), "-I", str(DEQUANTISE), str(runtime.model), str(part / "weights")]
-    _with_hint(AGAIN, lambda: run(argv, "making vLLM's weights", OFFLINE))
+    with packages.hinting(_index_hint()):
+        packages.pip_install(python, TORCH_LOCK, report)
+    with packages.hinting():
+        packages.pip_install(python, VLLM_LOCK, report)
+        report("making vLLM's weights of the lab's model", 0, 0)
+        argv = [str(python), "-I", str(DEQUANTISE), str(runtime.model), str(part / "weights")]
+        run(argv, "making vLLM's weights", OFFLINE)
 
 
 def refuse_machine(system: str, machine: str) -> None:
@@ -48,14 +48,6 @@ def refuse_machine(system: str, machine: str) -> None:
     if system != "linux" or machine not in MACHINES:
         why = f"its wheels for CPUs are for Linux on {' and '.join(MACHINES)}; this is {system} on {machine}"
         raise InstallError("vLLM cannot run on this machine", why, "kubectl apply -k manifests/models/overlays/local")
-
-
-def _with_hint(hint: str, install: Callable[[], None]) -> None:
-    """Install, and replace the hint of what fails: it is not `./lab up` that installs vLLM."""
-    try:
-        install()
-    except InstallError as error:
-        raise InstallError(error.what, error.why, hint) from error
 
 
 def _index_hint() -> str:
