@@ -90,11 +90,12 @@ class Platform:
         return openai_client(f"{serving_url(service)}/v1", self._serving_key(service) or "none")
 
     def _model_server(self, name: str | None, namespace: str | None) -> KubeObject:
+        name, namespace = name or self.model, namespace or self.namespace
         try:
-            return self.cluster.get("InferenceService", name or self.model, namespace or self.namespace)
+            return self.cluster.get("InferenceService", name, namespace)
         except NotFound as error:
-            hint = "name another: lab.engine(name); `kubectl get isvc` lists them"
-            raise NotFound(f"no model server is named {name or self.model}", error.what, hint) from error
+            hint = f"name another, as in lab.engine(name); `kubectl get isvc -n {namespace}` lists them"
+            raise NotFound(f"no model server is named {name}", error.what, hint) from error
 
     def _serving_key(self, service: KubeObject) -> ApiKey | None:
         """Return the key that a model server wants; None where none is named, or the user may not read it."""

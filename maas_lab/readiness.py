@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 from maas_lab.objects import condition, pod_reason
 
+SERVING = "serving.kserve.io/inferenceservice"  # KServe labels the pods of a model server so
+
 
 class State(NamedTuple):
     """Whether an object is ready, and how far it is in words."""
@@ -28,7 +30,7 @@ def state(body: Mapping[str, Any]) -> State:
 def pod_labels(body: Mapping[str, Any]) -> str | None:
     """Return the selector of the pods that belong to an object; None when it has none of its own."""
     if body.get("kind") == "InferenceService":
-        return f"serving.kserve.io/inferenceservice={body['metadata']['name']}"
+        return f"{SERVING}={body['metadata']['name']}"
     labels = ((body.get("spec") or {}).get("selector") or {}).get("matchLabels")
     return ",".join(f"{key}={value}" for key, value in sorted(labels.items())) if labels else None
 

@@ -176,10 +176,10 @@ for one in variants:
         print(one["metadata"]["annotations"][quantisation.PRECISION].ljust(6), one["metadata"]["name"])
 
 # %% [markdown]
-# **What is honest here, and what is not.** The lab's model comes as `Q4_1`, about 4 bits per weight. The others are
-# made of it, on this machine, when a pod first asks: its image is pulled, and you see that in the events. So `F16` has
-# 16 bits per weight and still holds the values of `Q4_1`. **Precision that is lost does not come back.** On a cluster,
-# both Granites come from their makers.
+# **What is honest here, and what is not.** The lab's model comes as `Q4_1`: 4 bits for most weights, and scales on top.
+# The others are made of it, on this machine, when a pod first asks: its image is pulled, and you see that in the
+# events. So `F16` has 16 bits per weight and still holds the values of `Q4_1`. **Precision that is lost does not come
+# back.** On a cluster, both Granites come from their makers.
 #
 # (A name like `Q8_0` is llama.cpp's: 8 bits for each weight, and one scale for each 32 of them.)
 
@@ -240,8 +240,8 @@ plots.precisions(measured.table)
 # The misconception: "more bits, closer to the original". `Q4_1` can say more of `F16`'s words than `Q8_0` does. Here
 # `F16` has the values of `Q4_1`; making `Q8_0` has rounded them once more. Ask which weights a file was made of.
 #
-# One difference in twenty words is not an error: it is another answer. Whether it is a worse one, only tests with your
-# own questions tell. `Q4_0` is different: read what it says. The question was: "What is a GPU?"
+# A few other words are not an error: they are another answer. Whether it is a worse one, only tests with your own
+# questions tell. `Q4_0` is different: read what it says. The question was: "What is a GPU?"
 
 # %% tags=["nbval-ignore-output"]
 for row in measured.answers.query("question == @questions[1]").itertuples():

@@ -9,7 +9,7 @@ import numpy as np
 from maas_lab.capacity.numbers import positive, whole
 from maas_lab.errors import UsageError
 
-_HOUR = 3600.0
+HOUR = 3600.0  # seconds
 _BREATH = 0.001  # seconds that pass at least between an answer and the next question
 _MOST_PEOPLE = 100_000
 
@@ -36,7 +36,7 @@ class Load:
     def __post_init__(self) -> None:
         object.__setattr__(self, "people", whole("people", self.people, most=_MOST_PEOPLE))
         object.__setattr__(self, "active", positive("active, a share of the people,", self.active, most=1))
-        rate = positive("questions_per_hour", self.questions_per_hour, most=_HOUR)
+        rate = positive("questions_per_hour", self.questions_per_hour, most=HOUR)
         object.__setattr__(self, "questions_per_hour", rate)
         tokens = positive("tokens_per_answer", self.tokens_per_answer, most=1e6)
         object.__setattr__(self, "tokens_per_answer", tokens)
@@ -55,7 +55,7 @@ class Load:
         Args:
             answer: seconds that an answer takes.
         """
-        return max(_BREATH, _HOUR / self.questions_per_hour - answer)
+        return max(_BREATH, HOUR / self.questions_per_hour - answer)
 
 
 @dataclass(frozen=True)

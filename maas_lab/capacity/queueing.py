@@ -26,11 +26,10 @@ from functools import cached_property
 
 import numpy as np
 
-from maas_lab.capacity.demand import Load, Server
+from maas_lab.capacity.demand import HOUR, Load, Server
 from maas_lab.capacity.numbers import positive, whole
 from maas_lab.errors import UsageError
 
-_HOUR = 3600.0
 _MOST = 1_000_000  # servers
 _SAME = 1 + 1e-9  # what differs by less is a rounding error
 
@@ -92,7 +91,7 @@ def shared(load: Load, server: Server, replicas: int = 1) -> Queue:
         wait_mean=float(share @ (calls - busy)) / answered,
         waiting=line.waiting,
         answer=float(share @ busy) / answered,
-        questions_per_hour=answered * _HOUR,
+        questions_per_hour=answered * HOUR,
         overloaded=line.overloaded,
     )
 
@@ -108,7 +107,7 @@ def hoarded(load: Load, server: Server) -> Queue:
         wait_mean=0.0,
         waiting=0.0,
         answer=server.seconds(load.tokens_per_answer),
-        questions_per_hour=answered * _HOUR,
+        questions_per_hour=answered * HOUR,
     )
 
 

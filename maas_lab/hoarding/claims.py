@@ -56,9 +56,8 @@ class Claim:
         return EVERY
 
     def _sign(self) -> None:
-        seen = datetime.now(UTC).isoformat(timespec="seconds")
-        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": SIGN}, "data": {"run": _here}}
-        body["data"]["seen"] = seen
+        data = {"run": _here, "seen": datetime.now(UTC).isoformat(timespec="seconds")}
+        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": SIGN}, "data": data}
         self._cluster.apply(body, self.namespace)
 
 

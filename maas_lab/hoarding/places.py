@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from kubernetes.utils.quantity import parse_quantity
@@ -12,12 +13,12 @@ from maas_lab import wait
 from maas_lab.errors import ClusterUnreachable, NotAllowed, TookTooLong, UsageError
 from maas_lab.hoarding.servers import server_name
 from maas_lab.objects import condition, pod_reason
+from maas_lab.readiness import SERVING
 
 if TYPE_CHECKING:
     from maas_lab.cluster import Cluster
     from maas_lab.lab import Lab
 
-SERVICE = "serving.kserve.io/inferenceservice"  # KServe labels its pods so
 _ENDED = ("Succeeded", "Failed")
 Pod = Mapping[str, Any]
 
@@ -103,7 +104,7 @@ def reserved(cluster: Cluster, namespace: str, resource: str, model: str | None 
         resource: what stands for a GPU.
         model: only the pods of this InferenceService.
     """
-    pods = cluster.list("Pod", namespace, selector=f"{SERVICE}={model}" if model else SERVICE)
+    pods = cluster.list("Pod", namespace, selector=f"{SERVING}={model}" if model else SERVING)
     there = [one for one in pods if not one["metadata"].get("deletionTimestamp")]
     placed = [one for one in there if _has_place(one)]
     sums = [sum(_asked(pod, name) for pod in some) for name in (resource, "memory") for some in (there, placed)]
@@ -127,7 +128,7 @@ def settle(lab: Lab, namespace: str, names: Iterable[str], patience: float = 600
     latest: dict[str, str] = {}
 
     def settled() -> Crowd | None:
-        found = [(servers.get(pod["metadata"]["labels"].get(SERVICE)), pod) for pod in _pods(lab, namespace)]
+        found = [(servers.get(pod["metadata"]["labels"].get(SERVING)), pod) for pod in _pods(lab, namespace)]
         pods = {name: pod for name, pod in found if name}
         latest.update({name: _state(pods.get(name)) for name in servers.values()})
         running, waiting = (tuple(one for one in latest if latest[one] == what) for what in ("ready", "no place"))
@@ -145,7 +146,7 @@ def settle(lab: Lab, namespace: str, names: Iterable[str], patience: float = 600
 
 
 def _pods(lab: Lab, namespace: str) -> list[Pod]:
-    return lab.cluster.list("Pod", namespace, selector=SERVICE)
+    return lab.cluster.list("Pod", namespace, selector=SERVING)
 
 
 def _state(pod: Pod | None) -> str:
@@ -171,12 +172,7 @@ def _has_place(pod: Pod) -> bool:
     return bool(pod["spec"].get("nodeName")) and (pod.get("status") or {}).get("phase") not in _ENDED
 
 
-def _asked(pod: Pod, resource: str) -> float:
-    return sum(map(float, _amounts(pod, resource)))
-
-
-def _amounts(pod: Pod, resource: str) -> Iterator[Any]:
-    for container in pod["spec"].get("containers") or ():
-        wanted = container.get("resources") or {}
-        named = {**(wanted.get("limits") or {}), **(wanted.get("requests") or {})}
-        yield parse_quantity(named.get(resource, 0))
+def _asked(pod: Pod, resource: str) -> Decimal | int:
+    wanted = [container.get("resources") or {} for container in pod["spec"].get("containers") or ()]
+    named = [{**(one.get("limits") or {}), **(one.get("requests") or {})} for one in wanted]
+    return sum(parse_quantity(one.get(resource, 0)) for one in named)

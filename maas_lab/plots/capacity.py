@@ -8,9 +8,8 @@ from matplotlib.axes import Axes
 
 from maas_lab import palette
 from maas_lab.capacity import Load, Queue, Server, hoarded, replicas_for, shared
-from maas_lab.plots.figure import CATEGORIES, REJECTED, WHITE, DescribedFigure, count, drawing, finish, legend, percent
+from maas_lab.plots.figure import BOX, CATEGORIES, REJECTED, DescribedFigure, count, drawing, finish, legend, percent
 
-_BOX = {"facecolor": WHITE, "edgecolor": "none", "pad": 0.5}  # so that a label on a line can be read
 _AROUND = 4  # bars on either side of the number that is enough
 _CUT = 6  # times the target: a longer bar is cut
 # What a bar of waiting means, and how it looks.
@@ -60,7 +59,7 @@ def _state(queue: Queue, load: Load, p95: float) -> str:
 
 def _gpus(axes: Axes, alone: Queue, needed: Queue) -> None:
     for row, (queue, look) in enumerate(((alone, CATEGORIES[1]), (needed, CATEGORIES[0]))):
-        axes.barh([-row], [queue.replicas], 0.6, color=look.color, hatch=look.hatch, edgecolor=WHITE)
+        axes.barh([-row], [queue.replicas], 0.6, **look.bar)
         told = f" {count(queue.replicas, 'GPU')}, {percent(queue.utilisation)} used"
         axes.text(queue.replicas, -row, told, va="center")
     axes.set_yticks([0, -1], ["a GPU each", "shared"])
@@ -75,11 +74,10 @@ def _waits(axes: Axes, queues: list[Queue], states: list[str], p95: float) -> No
     for state, look in _STATES.items():
         places = [n for n, one in enumerate(states) if one == state]
         heights = [top if state == "overloaded" else min(queues[n].wait_p95, top) for n in places]
-        style = {"color": look.color, "hatch": look.hatch, "edgecolor": WHITE}
-        axes.bar(places, heights, 0.7, label=state if places else "", **style)
+        axes.bar(places, heights, 0.7, label=state if places else "", **look.bar)
     for n, (queue, state) in enumerate(zip(queues, states, strict=True)):
         height = top if state == "overloaded" else min(queue.wait_p95, top)
-        place = {"ha": "center", "va": "bottom", "fontsize": 9, "bbox": _BOX}
+        place = {"ha": "center", "va": "bottom", "fontsize": 9, "bbox": BOX}
         axes.text(n, height, _label(queue, state, top, p95), **place)
     axes.axhline(p95, color=palette.INK, linestyle="--", linewidth=1.2, label=f"wanted: {_seconds(p95)}")
     axes.set_xticks(range(len(queues)), [f"{queue.replicas:,}" for queue in queues])

@@ -46,6 +46,11 @@ class Look(NamedTuple):
     color: str
     hatch: str
 
+    @property
+    def bar(self) -> dict[str, str]:
+        """Return what matplotlib needs to draw bars that look so."""
+        return {"color": self.color, "hatch": self.hatch, "edgecolor": WHITE}
+
 
 # The last look is that of all others together.
 _HATCHES = ("", "///", "...", "\\\\\\", "++", "oo", "--")

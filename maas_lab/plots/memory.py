@@ -11,9 +11,9 @@ from maas_lab.plots.figure import (
     CATEGORIES,
     OTHERS,
     REJECTED,
-    WHITE,
     DescribedFigure,
     Look,
+    count,
     drawing,
     finish,
     legend,
@@ -69,9 +69,7 @@ def _sizes(fit: Fit) -> dict[str, float]:
 def _bar(axes: Axes, row: int, fit: Fit, *, named: bool) -> None:
     left = 0.0
     for part, size in _sizes(fit).items():
-        look = _PARTS[part]
-        style = {"color": look.color, "hatch": look.hatch, "edgecolor": WHITE}
-        axes.barh([row], [size], 0.6, left=left, label=part if named else "", **style)
+        axes.barh([row], [size], 0.6, left=left, label=part if named else "", **_PARTS[part].bar)
         left += size
     end = fit.card / _GB
     look = {"color": palette.INK, "linewidth": 2.5, "label": "end of card" if named else ""}
@@ -85,7 +83,7 @@ def _name(fit: Fit) -> str:
 
 
 def _verdict(fit: Fit) -> str:
-    calls = f"{fit.users} {'call' if fit.users == 1 else 'calls'} of {fit.context:,} tokens"
+    calls = f"{count(fit.users, 'call')} of {fit.context:,} tokens"
     left = f"{abs(fit.free) / _GB:.1f} GB are {'free' if fit else 'missing'}"
     verb = "fit" if fit else "do not fit"
     return f"{fit.model.name} {fit.precision} and {calls} {verb} a {fit.card_gb:g} GB card: {left}"

@@ -11,7 +11,6 @@ from matplotlib.ticker import PercentFormatter
 
 from maas_lab.plots.figure import (
     CATEGORIES,
-    WHITE,
     DescribedFigure,
     drawing,
     finish,
@@ -76,10 +75,7 @@ def _bars(axes: Axes, number: int, row: dict, reference: pd.Series, measures: li
     width = 0.84 / rows
     at = [group + (number - (rows - 1) / 2) * width for group in range(len(measures))]
     heights = [_share(row[one.column], reference[one.column]) for one in measures]
-    look = CATEGORIES[number]
-    bars = axes.bar(
-        at, heights, 0.92 * width, color=look.color, hatch=look.hatch, edgecolor=WHITE, label=shown(row["precision"])
-    )
+    bars = axes.bar(at, heights, 0.92 * width, label=shown(row["precision"]), **CATEGORIES[number].bar)
     told = [one.told(row[one.column]) for one in measures]
     axes.bar_label(bars, told, fontsize="x-small", padding=2)
 

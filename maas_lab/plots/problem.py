@@ -10,9 +10,7 @@ from maas_lab.errors import UsageError
 from maas_lab.plots.figure import (
     CATEGORIES,
     OTHERS,
-    WHITE,
     DescribedFigure,
-    Look,
     count,
     drawing,
     finish,
@@ -83,14 +81,10 @@ def _bars(axes: Axes, table: pd.DataFrame) -> None:
         return
     rows, left = -np.arange(len(table)), np.zeros(len(table))
     for name, lengths in _lengths(table).items():
-        axes.barh(rows, lengths, left=left, height=_BAR, label=name, **_look(_PARTS[name]))
+        axes.barh(rows, lengths, left=left, height=_BAR, label=name, linewidth=0.5, **_PARTS[name].bar)
         left = left + lengths.to_numpy()
     axes.set_yticks(rows, [shown(label, 34) for label in table["label"]])
     legend(axes)
-
-
-def _look(look: Look) -> dict[str, object]:
-    return {"color": look.color, "hatch": look.hatch, "edgecolor": WHITE, "linewidth": 0.5}
 
 
 def _told(row: object) -> str:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 
-from maas_lab.plots.figure import CATEGORIES, WHITE, DescribedFigure, drawing, finish, listed, percent, say
+from maas_lab.plots.figure import CATEGORIES, DescribedFigure, drawing, finish, listed, percent, say
 
 UNMEASURED = "Nothing is measured on this lab yet: run lesson 01, then this lesson again."
 BEFORE, AFTER = CATEGORIES[1], CATEGORIES[0]
@@ -89,7 +89,7 @@ def _found(pair: _Pair, told: Mapping[str, Any]) -> tuple[float, float] | None:
 def _draw(axes: Axes, pair: _Pair, found: tuple[float, float] | None) -> None:
     before, after = found or (0.0, 0.0)
     for row, (look, value) in enumerate(((AFTER, after), (BEFORE, before)) if found else ()):
-        bars = axes.barh([row], [value], 0.72, color=look.color, hatch=look.hatch, edgecolor=WHITE)
+        bars = axes.barh([row], [value], 0.72, **look.bar)
         axes.bar_label(bars, [pair.told(value)], padding=4, fontsize="small")
     axes.set_yticks([0, 1], ["one for all", "a model each"])
     axes.tick_params(axis="y", length=0)

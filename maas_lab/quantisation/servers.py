@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from maas_lab.errors import ClusterError, NotFound, UsageError
+from maas_lab.readiness import SERVING
 
 if TYPE_CHECKING:
     import openai
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from maas_lab.lab import Lab
 
 PRECISION = "maas-lab/precision"  # an annotation that InferenceServices of one model in several precisions have
-ISVC = "serving.kserve.io/inferenceservice"  # a label that KServe gives to their pods
 # vLLM says it once, in its log, when the weights are loaded: e.g. `Model loading took 5.72 GiB memory and 5.2 seconds`.
 _LOADED = re.compile(r"Model loading took ([\d.]+) GiB")
 
@@ -114,4 +114,4 @@ def _loaded(cluster: Cluster, server: Server) -> int | None:
 
 def memory(cluster: Cluster, server: Server) -> int:
     """Return the memory that a server's pods use now, in bytes; 0 before the cluster has measured them."""
-    return sum(row.memory for row in cluster.top(server.namespace, f"{ISVC}={server.name}"))
+    return sum(row.memory for row in cluster.top(server.namespace, f"{SERVING}={server.name}"))
