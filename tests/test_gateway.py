@@ -440,6 +440,20 @@ def test_an_unknown_limit_is_refused_before_the_gateway_is_asked():
         gateway(lambda request: pytest.fail("was asked")).update_key(SECRET, rpm=3)
 
 
+@pytest.mark.parametrize(
+    ("cap", "kept"), [(2.2729999999999997, 2.27299999999999), (2.273, 2.273), (5, 5), (None, None)]
+)
+def test_a_cap_is_rounded_down_where_the_gateway_would_round_it_up(cap, kept):
+    asked = []
+
+    def answer(request):
+        asked.append(json.loads(request.content) if request.content else {})
+        return replay("GET_key_info")(request)
+
+    gateway(answer).update_key(SECRET, max_budget=cap)
+    assert [body["max_budget"] for body in asked if body] == [kept]
+
+
 def test_deleting_keys_tolerates_only_that_they_are_gone():
     gateway(replay("POST_key_delete_gone")).delete_key(SECRET)
     with pytest.raises(InvalidKey):

@@ -140,6 +140,17 @@ def test_a_spent_budget_stops_the_next_call(mint, call):
     assert caught.error.what == "this key has spent its budget"
 
 
+def test_a_cap_at_what_is_spent_is_not_above_it(stack, mint):
+    """Sums of costs have 17 digits: a quarter of them would be rounded up, and let one more call through."""
+    spent = 0.1 + 0.2
+    key = mint(max_budget=spent)
+    assert stack.gateway.key_info(key).max_budget <= spent
+    for spent in (2.2729999999999997, 3.1479999999999997, 0.05850000000000001, 1e-7, 2.5):
+        kept = stack.gateway.update_key(key, max_budget=spent).max_budget
+        assert kept <= spent
+        assert kept == pytest.approx(spent, rel=1e-14)
+
+
 def test_a_call_is_found_as_a_spend_row_by_its_id(stack, mint):
     key = mint(application="booked")
     price = next(model for model in stack.gateway.models() if model.name == stack.model)
