@@ -124,21 +124,26 @@ def run(
     lessons: Annotated[
         list[str] | None, typer.Argument(help="Lessons, e.g. 03_consumer; all when none is named.")
     ] = None,
-    out: Annotated[Path, typer.Option("--out", help="Folder for the executed copies.")] = Path("runs"),
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder for executed copies and summary.html, .json, junit.xml.")
+    ] = Path("runs"),
     parameter: Annotated[
         list[str] | None, typer.Option("-p", metavar="NAME VALUE", help="Set a lesson's parameter.")
     ] = None,
 ) -> None:
     """Execute the solutions and report what failed."""
     from maas_lab import runner
+    from maas_lab.results import Recorder
 
     notebooks = runner.solutions_for(ROOT, lessons or [])
     if not (settings.kubeconfig() or settings.in_cluster()):
         LocalCluster().endpoints()  # refuses when nothing runs
-    with console.lesson_progress() as on_event:
-        results = runner.run(notebooks, out, dict(one.split("=", 1) for one in parameter or []), on_event)
-    console.results(results)
-    if not all(result.ok for result in results):
+    given = dict(one.split("=", 1) for one in parameter or [])
+    with Recorder(out, [path.stem for path in notebooks], console.say) as recorder:
+        with console.lesson_progress() as show:
+            done = runner.run(notebooks, out, given, recorder.then(show))
+        console.results(done)
+    if not all(result.ok for result in done):
         raise typer.Exit(1)
 
 

@@ -6,7 +6,6 @@ This module is light to import; papermill is loaded by the first run.
 from __future__ import annotations
 
 import difflib
-import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maas_lab.errors import LabError, UsageError
+from maas_lab.outline import EXERCISE, owners
 from maas_lab.parameters import Declared, refuse_unknown, values
 
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ HINTS = {
     "DeadKernel": "the cell ended its own kernel, or the system did: SIGKILL often means that memory ran out",
     "SystemExit": "a lesson runs to its end: remove the call that exits",
 }
-_EXERCISE = re.compile(r"Exercise \d+\.\d+")
-_SECTION = re.compile(r"^##? .*|^#+ .*Exercise \d+\.\d+|\*\*Exercise \d+\.\d+", re.M)
 
 
 @dataclass(frozen=True)
@@ -244,17 +242,7 @@ def _failure(stop: Stop) -> Failure:
     if not text.startswith(f"{stop.ename}:"):  # a LabError renders itself; of forty lines of traceback one counts
         text = f"{stop.ename}: {stop.evalue}"
     hint = LabError.hint_of(text) or HINTS.get(stop.ename, "")
-    named = _EXERCISE.search(text)
-    exercise = named[0] if named else _exercise_above(stop)
+    named = EXERCISE.search(text)
+    exercise = named[0] if named else owners(stop.cells)[-1]
     number = sum(cell.cell_type == "code" and bool(cell.source.strip()) for cell in stop.cells)
     return Failure(number, stop.ename, text.split("\n"), hint, exercise)
-
-
-def _exercise_above(stop: Stop) -> str | None:
-    """Find the exercise whose text stands nearest above the cell, in the same section."""
-    for cell in reversed(stop.cells[:-1]):
-        marks = _SECTION.findall(cell.source) if cell.cell_type == "markdown" else []
-        if marks:
-            exercise = _EXERCISE.search(marks[-1])
-            return exercise[0] if exercise else None
-    return None

@@ -1,5 +1,6 @@
 """`./lab run` on the real stack: every solution passes, beside nbval's run of it, and a failing lesson is named."""
 
+import json
 import re
 import subprocess
 import sys
@@ -64,3 +65,10 @@ def test_a_lesson_that_fails_exits_1_and_names_the_exercise(stack, tmp_path):
     assert "FAILED 03_consumer" in done.stdout
     assert "at Exercise 3.1, cell " in done.stdout
     assert "NotDoneYet: Exercise 3.1: `row` is still `...`" in done.stdout
+    assert f"summary: {tmp_path / 'summary.html'}" in done.stdout
+    [lesson] = json.loads((tmp_path / "summary.json").read_text())["lessons"]
+    assert (lesson["state"], lesson["failure"]["exercise"]) == ("failed", "Exercise 3.1")
+    assert [one["state"] for one in lesson["exercises"]] == [
+        "failed",
+        *["not reached"] * (len(lesson["exercises"]) - 1),
+    ]
