@@ -108,6 +108,7 @@ def test_a_full_disk_is_told_and_loses_nothing(local_server):
             assert not one.step(api).is_success
             one.tried = one.kept
             one.check(api)
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (used, resource.RLIM_INFINITY))  # not even a small write fits
         assert not api.delete("/api/v1/namespaces/going").is_success
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         for one in writers:

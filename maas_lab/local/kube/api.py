@@ -20,7 +20,8 @@ from maas_lab.local.kube.oauth import Account
 from maas_lab.local.kube.rules import Rules
 from maas_lab.local.kube.server import Server
 from maas_lab.local.kube.store import Store
-from maas_lab.local.kube.tokens import Tokens, User
+from maas_lab.local.kube.tokens import Tokens
+from maas_lab.local.kube.users import User
 from maas_lab.settings import LOOPBACK
 
 NAME = "maas-lab-local"

@@ -253,3 +253,22 @@ def admitted(obj: Object) -> Any:
 def annotations(obj: Object) -> dict[str, str]:
     """Return an object's annotations."""
     return obj["metadata"].get("annotations") or {}
+
+
+def role(obj: Object) -> str:
+    """Show the role that a binding gives."""
+    return f"{obj['roleRef']['kind']}/{obj['roleRef']['name']}"
+
+
+def subjects(kind: str) -> Callable[[Object], str]:
+    """Return a cell that shows to whom of a kind a binding gives its role."""
+
+    def cell(obj: Object) -> str:
+        found = [one for one in obj.get("subjects") or () if one.get("kind") == kind]
+        return ", ".join(_subject(one) for one in found)
+
+    return cell
+
+
+def _subject(subject: Object) -> str:
+    return f"{subject['namespace']}/{subject['name']}" if subject.get("namespace") else subject["name"]

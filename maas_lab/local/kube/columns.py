@@ -43,6 +43,15 @@ AGE = Column("Age", lambda obj: cells.since(obj["metadata"].get("creationTimesta
 CUSTOM_AGE = Column("Age", AGE.cell, type="date")
 TEMPLATE = (Column("Containers", cells.names, priority=1), Column("Images", cells.images, priority=1))
 SELECTOR = Column("Selector", lambda obj: cells.pairs(cells.at("spec.selector.matchLabels", {})(obj)), priority=1)
+CREATED = Column("Created At", cells.at("metadata.creationTimestamp", cells.UNKNOWN))
+BINDING = (
+    NAME,
+    Column("Role", cells.role),
+    AGE,
+    Column("Users", cells.subjects("User"), priority=1),
+    Column("Groups", cells.subjects("Group"), priority=1),
+    Column("ServiceAccounts", cells.subjects("ServiceAccount"), priority=1),
+)
 COLUMNS: dict[str, tuple[Column, ...]] = {
     "ConfigMap": (
         NAME,
@@ -121,6 +130,10 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("Count", lambda obj: obj.get("count") or 1, priority=1),
         Column("Name", cells.at("metadata.name"), format="name", priority=1),
     ),
+    "Role": (NAME, CREATED),
+    "ClusterRole": (NAME, CREATED),
+    "RoleBinding": BINDING,
+    "ClusterRoleBinding": BINDING,
     "Node": (
         NAME,
         Column("Status", cells.node_status),

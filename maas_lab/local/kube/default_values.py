@@ -34,13 +34,18 @@ ALWAYS: dict[str, dict[str, Any]] = {
     "StatefulSetSpec": {"template": {}, "updateStrategy": {}, "serviceName": ""},
     "StatefulSetStatus": {"replicas": 0, "availableReplicas": 0},
     "TokenReview": {"spec": {}, "status": {}},
+    "LocalSubjectAccessReview": {"spec": {}, "status": {}},
     "SelfSubjectAccessReview": {"spec": {}, "status": {}},
+    "SelfSubjectRulesReview": {"spec": {}, "status": {}},
+    "SubjectAccessReview": {"spec": {}, "status": {}},
 }
 # Lists that Go writes as null when they are empty, so that a new object already has them.
 NULLS: dict[str, tuple[str, ...]] = {
+    "ClusterRole": ("rules",),
     "DeploymentSpec": ("selector",),
     "PodSpec": ("containers",),
     "ReplicaSetSpec": ("selector",),
+    "Role": ("rules",),
     "StatefulSetSpec": ("selector",),
 }
 # Values that never depend on others.

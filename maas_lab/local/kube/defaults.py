@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from maas_lab.local.kube.schema import Node
 
 
+RBAC = "rbac.authorization.k8s.io"
+
+
 def default(root: Node, kind: Kind, obj: dict[str, Any]) -> dict[str, Any]:
     """Return an object with its defaults; see `Schemas.default`."""
     if kind.custom:
@@ -186,19 +189,37 @@ def _secret(value: dict[str, Any]) -> None:
         value["data"] = {**value.get("data", {}), **encoded}
 
 
+def _role(value: dict[str, Any]) -> None:
+    """Say that a role gives nothing; Go writes this list even when it is empty."""
+    value.setdefault("rules", None)
+
+
+def _reference(value: dict[str, Any]) -> None:
+    value["apiGroup"] = value.get("apiGroup") or RBAC
+
+
+def _subject(value: dict[str, Any]) -> None:
+    if value.get("kind") in ("User", "Group"):
+        value["apiGroup"] = value.get("apiGroup") or RBAC
+
+
 _RULES: dict[str, Callable[[dict[str, Any]], None]] = {
     "Container": _container,
     "DeploymentStrategy": _strategy,
     "PodSpec": _pod_spec,
     "Probe": _probe,
+    "RoleRef": _reference,
     "ServiceSpec": _service,
     "StatefulSetSpec": _stateful_set,
     "StatefulSetUpdateStrategy": _stateful_strategy,
+    "Subject": _subject,
     "Volume": _volume,
 }
 _WHOLE: dict[str, Callable[[dict[str, Any]], None]] = {
+    "ClusterRole": _role,
     "EndpointSlice": _endpoint_slice,
     "Namespace": _namespace,
     "Pod": _pod,
+    "Role": _role,
     "Secret": _secret,
 }

@@ -12,11 +12,15 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from maas_lab.local.kube import bodies, deletion, lists, paths, queries, reviews, selectors, strategy, tables, watching
-from maas_lab.local.kube.kinds import KINDS, of
+from maas_lab.local.kube.kinds import of
 from maas_lab.local.kube.lifecycle import NAMESPACE, Objects, Target, Written
+from maas_lab.local.kube.rbac.authorizer import Authorizer
+from maas_lab.local.kube.rbac.escalation import Guard
+from maas_lab.local.kube.rbac.rules import Asked
 from maas_lab.local.kube.status import ApiError, bad_request, not_found, unsupported_media_type
 from maas_lab.local.kube.store import Object, dump
-from maas_lab.local.kube.tokens import Tokens, User
+from maas_lab.local.kube.tokens import Tokens
+from maas_lab.local.kube.users import User
 
 Logs = Callable[[Object, str, Mapping[str, str]], AsyncIterator[bytes]]
 Usage = Callable[[list[Object]], list[Object]]
@@ -63,21 +67,27 @@ class Call:
     user_agent: str
     body: bytes
 
+    guard: Guard
+
     def options(self, kind: str) -> queries.WriteOptions:
         """Return the options of a write."""
-        return queries.write_options(kind, self.query, self.user_agent)
+        return replace(queries.write_options(kind, self.query, self.user_agent), guard=self.guard)
 
 
 class Handlers:
     """Answers requests for objects.
 
     Args:
+        authorizer: knows who may do what.
         logs: where the lines of a pod's container come from; a kubelet's hook.
         usage: gives the PodMetrics of those of some pods that run; a kubelet's hook.
     """
 
-    def __init__(self, objects: Objects, tokens: Tokens, logs: Logs = no_logs, usage: Usage = no_usage) -> None:
+    def __init__(
+        self, objects: Objects, tokens: Tokens, authorizer: Authorizer, logs: Logs = no_logs, usage: Usage = no_usage
+    ) -> None:
         self._objects, self._store, self._tokens, self._logs, self._usage = objects, objects.store, tokens, logs, usage
+        self._authorizer = authorizer
         self.watches = watching.Watches(objects.store)
 
     async def answer(self, request: Request, user: User, query: Mapping[str, str]) -> Response:
@@ -88,12 +98,12 @@ class Handlers:
         """
         target = paths.target(request.url.path)
         verb = paths.verb(request.method, target, watch=queries.boolean(query, "watch"))
-        reviews.check(user, verb, target.kind, target.namespace, target.name, target.part)
+        self._authorizer.check(user, paths.asked(target, verb, query), target.kind)
         form = tables.form(request.headers.get("accept", ""), query.get("includeObject", ""))
         body = await read(request)
         kind = bodies.media_type(request.headers.get("content-type", ""))
         agent = request.headers.get("user-agent", "")
-        call = Call(target, verb, user, query, form, kind, agent, body)
+        call = Call(target, verb, user, query, form, kind, agent, body, Guard(self._authorizer, user))
         if not target.kind.stored:
             return self._virtual(call)
         return getattr(self, f"_{verb}")(call)
@@ -189,7 +199,10 @@ class Handlers:
         review = self._objects.review(call.target.kind, self._object(call), call.options("CreateOptions"))
         if name == "TokenReview":
             return respond(reviews.token(self._tokens, review), call.form, 201)
-        return respond(reviews.access(call.user, review, _kind_of), call.form, 201)
+        if name == "SelfSubjectRulesReview":
+            return respond(reviews.rules(self._authorizer, call.user, review), call.form, 201)
+        answer = reviews.access(self._authorizer, call.user, review, call.target.namespace)
+        return respond(answer, call.form, 201)
 
     def _projects(self, call: Call) -> Response:
         if call.verb == "get":
@@ -197,11 +210,20 @@ class Handlers:
             return respond(tables.one(call.target.kind, reviews.project(found), call.form), call.form)
         if call.verb == "watch":
             raise ApiError(405, "MethodNotAllowed", "projects cannot be watched here; watch namespaces instead", {})
-        shown = [(key, reviews.project(obj)) for key, obj, _ in self._store.list(NAMESPACE)]
+        shown = [
+            (key, reviews.project(obj))
+            for key, obj, _ in self._store.list(NAMESPACE)
+            if self._sees(call.user, key.name)
+        ]
         test = self._test(call)
         items = [(key, obj, dump(obj)) for key, obj in shown if test(obj)]
         metadata = {"resourceVersion": str(self._store.version)}
         return respond(tables.many(call.target.kind, items, call.form, metadata), call.form)
+
+    def _sees(self, user: User, namespace: str) -> bool:
+        """Tell whether somebody is shown a project: who may look at its namespace is."""
+        asked = Asked("get", "", NAMESPACE.plural, namespace=namespace, name=namespace)
+        return self._authorizer.decide(user, asked).allowed
 
     def _pod_metrics(self, call: Call) -> Response:
         kind, namespace, name = call.target.kind, call.target.namespace, call.target.name
@@ -260,7 +282,3 @@ def _patch_body(how: str, body: bytes) -> Any:
     if not isinstance(change, expected):
         raise bad_request(f"error decoding patch: a {how} patch must be {'a list' if how == 'json' else 'an object'}")
     return change
-
-
-def _kind_of(group: str, plural: str) -> Any:
-    return next((one for one in KINDS if one.group == group and one.plural == plural), None)

@@ -79,9 +79,14 @@ def _custom(group: str, version: str, kind: str, short: tuple[str, ...] = (), be
     return Kind(group, version, kind, f"{name}s", name, True, short, CUSTOM, (), below, custom=True)
 
 
-def _review(group: str, kind: str) -> Kind:
+def _review(group: str, kind: str, *, namespaced: bool = False) -> Kind:
     name = kind.lower()
-    return Kind(group, "v1", kind, f"{name}s", name, False, verbs=("create",))
+    return Kind(group, "v1", kind, f"{name}s", name, namespaced, verbs=("create",))
+
+
+def _access(kind: str) -> Kind:
+    name = kind.lower()
+    return Kind("rbac.authorization.k8s.io", "v1", kind, f"{name}s", name, not kind.startswith("Cluster"))
 
 
 KINDS: tuple[Kind, ...] = (
@@ -106,7 +111,11 @@ KINDS: tuple[Kind, ...] = (
     _workload("StatefulSet", "sts"),
     Kind("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices", "endpointslice", True, verbs=READ),
     _review("authentication.k8s.io", "TokenReview"),
+    _review("authorization.k8s.io", "LocalSubjectAccessReview", namespaced=True),
     _review("authorization.k8s.io", "SelfSubjectAccessReview"),
+    _review("authorization.k8s.io", "SelfSubjectRulesReview"),
+    _review("authorization.k8s.io", "SubjectAccessReview"),
+    *(_access(kind) for kind in ("ClusterRoleBinding", "ClusterRole", "RoleBinding", "Role")),
     _custom("route.openshift.io", "v1", "Route", below=(STATUS,)),
     _custom("argoproj.io", "v1alpha1", "Application", ("app", "apps")),
     _custom("argoproj.io", "v1alpha1", "AppProject", ("appproj", "appprojs")),

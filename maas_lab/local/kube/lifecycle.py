@@ -220,6 +220,8 @@ class Objects:
         metadata = begun["metadata"]
         if self.store.get(kind, metadata.get("namespace", ""), metadata["name"]) is not None:
             raise already_exists(kind, metadata["name"])
+        if options.guard:
+            options.guard(kind, begun, None)
         return begun if options.dry_run else self.store.put(kind, begun)
 
     def _replace(
@@ -231,6 +233,8 @@ class Objects:
         new = strategy.prepare_update(kind, old, guards.with_system_fields(old, new), target.part)
         if target.part != "status":
             new = self.rules.validate(kind, self.rules.defaulted(kind, new), old)
+        if options.guard:
+            options.guard(kind, new, old)
         if track:
             new = self.rules.tracked(kind, old, new, options.manager, target.part, now())
         if guards.same(old, new):

@@ -17,7 +17,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from maas_lab.local.kube import bodies, login_form
-from maas_lab.local.kube.tokens import Tokens, User
+from maas_lab.local.kube.tokens import Tokens
+from maas_lab.local.kube.users import User
 
 CODE_S = 60
 TOKEN_S = 86400

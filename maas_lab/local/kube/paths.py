@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from maas_lab.local.kube.kinds import KINDS, Kind, find, part_verbs
 from maas_lab.local.kube.lifecycle import NAMESPACE, Target
+from maas_lab.local.kube.rbac.rules import Asked
 from maas_lab.local.kube.status import ApiError, method_not_allowed, no_such_resource
 
 NOT_FOUND = "the server could not find the requested resource"
@@ -59,6 +62,23 @@ def verb(method: str, about: Target, *, watch: bool) -> str:
     if name not in _verbs(about):
         raise method_not_allowed()
     return name
+
+
+def asked(about: Target, verb: str, query: Mapping[str, str]) -> Asked:
+    """Return what must be allowed for a request; what is asked of one namespace must be allowed in it."""
+    name = about.name or _selected(query.get("fieldSelector", ""))
+    is_namespace = about.kind.plural in ("namespaces", "projects")
+    place = about.name if is_namespace else about.namespace
+    return Asked(verb, about.kind.group, about.kind.plural, about.part, place, name)
+
+
+def _selected(fields: str) -> str:
+    """Return the name of the only object that a field selector can fit, empty where it may be any."""
+    for term in fields.split(","):
+        path, sign, value = term.strip().partition("=")
+        if path == "metadata.name" and sign:
+            return value.removeprefix("=")
+    return ""
 
 
 def _verbs(about: Target) -> tuple[str, ...]:

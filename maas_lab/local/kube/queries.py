@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from maas_lab.local.kube.kinds import Kind
 from maas_lab.local.kube.status import Cause, bad_request, invalid_named
 
 META = "meta.k8s.io"
@@ -57,12 +59,14 @@ class WriteOptions:
         field_validation: `Strict`, `Warn` or `Ignore` unknown fields.
         manager: who owns the fields that are set, from `fieldManager` or the client's name.
         force: take fields from other managers in a server-side apply.
+        guard: looks at what is about to be kept (its kind, its new state, its old one) and may refuse it.
     """
 
     dry_run: bool = False
     field_validation: str = "Warn"
     manager: str = "unknown"
     force: bool = False
+    guard: Callable[[Kind, dict[str, Any], dict[str, Any] | None], None] | None = None
 
 
 def write_options(kind: str, query: Mapping[str, str], user_agent: str) -> WriteOptions:

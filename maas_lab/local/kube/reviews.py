@@ -3,60 +3,73 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
-from maas_lab.local.kube.kinds import Kind
-from maas_lab.local.kube.status import ApiError, bad_request, forbidden, no_such_resource
+from maas_lab.local.kube import syntax
+from maas_lab.local.kube.rbac.authorizer import Authorizer
+from maas_lab.local.kube.rbac.rules import Asked
+from maas_lab.local.kube.status import bad_request, invalid_named, no_such_resource
 from maas_lab.local.kube.store import Object
 from maas_lab.local.kube.texts import now, stamp
-from maas_lab.local.kube.tokens import ADMIN, ANONYMOUS, Tokens, User
+from maas_lab.local.kube.tokens import Tokens
+from maas_lab.local.kube.users import ADMIN, User
 
-OPEN_PATHS = ("/version", "/healthz", "/livez", "/readyz", "/.well-known/", "/oauth/")
-DISCOVERY_PATHS = ("/api", "/apis", "/openapi")
 SHORTEST_TOKEN_S = 600
 
 
-def may(user: User, verb: str, kind: Kind | None) -> bool:
-    """Tell whether somebody may do something: the administrator everything, others only ask about themselves."""
-    if user.is_admin:
-        return True
-    if user == ANONYMOUS or kind is None:
-        return False
-    return kind.kind in ("SelfSubjectAccessReview", "User") and verb in ("create", "get")
+def access(authorizer: Authorizer, user: User, review: Object, namespace: str) -> Object:
+    """Return a review of access with its answer: of one's own, or of somebody else's who is named in it.
 
-
-def check(user: User, verb: str, kind: Kind, namespace: str, name: str, part: str) -> None:
-    """Insist on a right.
+    Args:
+        authorizer: knows.
+        user: who asks.
+        review: a SelfSubjectAccessReview, SubjectAccessReview or LocalSubjectAccessReview.
+        namespace: of its path; empty for the first two.
 
     Raises:
-        ApiError: 403.
+        ApiError: 422, it does not say what it asks.
     """
-    if may(user, verb, kind):
-        return
-    resource = f"{kind.plural}/{part}" if part else kind.plural
-    where = f'in the namespace "{namespace}"' if namespace else "at the cluster scope"
-    told = f'User "{user.name}" cannot {verb} resource "{resource}" in API group "{kind.group}" {where}'
-    raise forbidden(kind, name, told)
+    spec = review.get("spec") or {}
+    about, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
+    causes = []
+    if (about is None) == (path is None):
+        why = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
+        causes.append(syntax.invalid("spec.resourceAttributes", about, why))
+    if namespace and (about or {}).get("namespace") != namespace:
+        causes.append(syntax.invalid("spec.resourceAttributes.namespace", None, "must match metadata.namespace"))
+    if review["kind"] != "SelfSubjectAccessReview":
+        user = User(spec.get("user", ""), spec.get("uid", ""), tuple(spec.get("groups") or ()))
+        if not user.name and not user.groups:
+            causes.append(syntax.invalid("spec.user", "", "at least one of user or group must be specified"))
+    if causes:
+        raise invalid_named("authorization.k8s.io", review["kind"], "", causes)
+    decision = authorizer.decide(user, _asked(about, path))
+    told = {"reason": decision.reason} if decision.reason else {}
+    return {**review, "status": {"allowed": decision.allowed, **told}}
 
 
-def check_path(user: User, method: str, path: str) -> None:
-    """Insist on the right to read a path that is no resource.
+def _asked(about: Object | None, path: Object | None) -> Asked:
+    """Return what a review asks about."""
+    if path is not None:
+        return Asked(path.get("verb", ""), path=path.get("path") or "/")
+    names = {"verb": "verb", "group": "group", "resource": "resource", "subresource": "part"}
+    names |= {"namespace": "namespace", "name": "name"}
+    return Asked(**{"verb": "", **{names[name]: value for name, value in about.items() if name in names}})
+
+
+def rules(authorizer: Authorizer, user: User, review: Object) -> Object:
+    """Return a SelfSubjectRulesReview with its answer: all that somebody may do in a namespace.
 
     Raises:
-        ApiError: 403.
+        ApiError: 400, it names no namespace.
     """
-    if user.is_admin or path.startswith(OPEN_PATHS) or (user != ANONYMOUS and path.startswith(DISCOVERY_PATHS)):
-        return
-    message = f'forbidden: User "{user.name}" cannot {method.lower()} path "{path}"'
-    raise ApiError(403, "Forbidden", message, {})
-
-
-def access(user: User, review: Object, kind_of: Any) -> Object:
-    """Return a SelfSubjectAccessReview with its answer."""
-    asked = (review.get("spec") or {}).get("resourceAttributes")
-    kind = kind_of(asked.get("group", ""), asked.get("resource", "")) if asked else None
-    allowed = may(user, (asked or {}).get("verb", ""), kind)
-    return {**review, "status": {"allowed": allowed}}
+    namespace = (review.get("spec") or {}).get("namespace")
+    if not namespace:
+        raise bad_request("no namespace on request")
+    given = authorizer.rules(user, namespace)
+    keys = ("verbs", "apiGroups", "resources", "resourceNames")
+    objects = [{key: one[key] for key in keys if one.get(key)} for one in given if one.get("resources")]
+    paths = [{key: one[key] for key in ("verbs", "nonResourceURLs")} for one in given if one.get("nonResourceURLs")]
+    return {**review, "status": {"resourceRules": objects, "nonResourceRules": paths, "incomplete": False}}
 
 
 def token(tokens: Tokens, review: Object) -> Object:

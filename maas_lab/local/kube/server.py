@@ -15,16 +15,19 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from maas_lab.local.kube import discovery, expiry, paths, reviews, tables
+from maas_lab.local.kube import discovery, expiry, paths, tables
 from maas_lab.local.kube.collector import Collector
 from maas_lab.local.kube.handlers import Handlers, Logs, Usage, no_logs, no_usage, respond
 from maas_lab.local.kube.lifecycle import NAMESPACE, Objects, Target
 from maas_lab.local.kube.oauth import PATHS as OAUTH_PATHS
 from maas_lab.local.kube.oauth import Account, OAuth
 from maas_lab.local.kube.queries import WriteOptions
+from maas_lab.local.kube.rbac import defaults
+from maas_lab.local.kube.rbac.authorizer import Authorizer
 from maas_lab.local.kube.status import ApiError, method_not_allowed, unauthorized
 from maas_lab.local.kube.store import dump
-from maas_lab.local.kube.tokens import Tokens, User
+from maas_lab.local.kube.tokens import Tokens
+from maas_lab.local.kube.users import User
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 FIRST_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
@@ -61,7 +64,8 @@ class Server:
         controllers: Iterable[Runs] = (),
     ) -> None:
         self.objects, self.store, self.rules, self._tokens = objects, objects.store, objects.rules, tokens
-        self._handlers = Handlers(objects, tokens, logs, usage)
+        self._authorizer = Authorizer(objects.store)
+        self._handlers = Handlers(objects, tokens, self._authorizer, logs, usage)
         self._oauth = OAuth(tokens, accounts)
         self._controllers = (Collector(objects), expiry.start(objects), *controllers)
         self._documents: dict[str, bytes] = {}
@@ -84,11 +88,12 @@ class Server:
         self._handlers.watches.end()
 
     def _begin(self) -> None:
-        """Create the namespaces that every cluster has."""
+        """Create the namespaces and roles that every cluster has."""
         for name in FIRST_NAMESPACES:
             if self.store.get(NAMESPACE, "", name) is None:
                 body = {"metadata": {"name": name}}
                 self.objects.create(Target(NAMESPACE), body, WriteOptions(manager="kube-apiserver"))
+        defaults.ensure(self.objects)
 
     async def _serve(self, request: Request) -> Response:
         """Answer a request, whatever it is; a fault of ours is logged and told without its details."""
@@ -119,7 +124,7 @@ class Server:
         if paths.is_resource(path):
             query = dict(reversed(parse_qsl(request.url.query, keep_blank_values=True)))
             return await self._handlers.answer(request, user, query)
-        reviews.check_path(user, request.method, path)
+        self._authorizer.check_path(user, request.method, path)
         if request.method not in ("GET", "HEAD"):
             raise method_not_allowed()
         return self._document(request, path.rstrip("/") or "/")

@@ -10,11 +10,15 @@ from maas_lab.local.kube.kinds import STATUS, Kind
 from maas_lab.local.kube.store import Object, Store
 
 NO_GENERATION = {
+    "ClusterRole",
+    "ClusterRoleBinding",
     "ConfigMap",
     "Event",
     "Namespace",
     "Node",
     "PersistentVolumeClaim",
+    "Role",
+    "RoleBinding",
     "Secret",
     "ServiceAccount",
     "Service",

@@ -7,12 +7,12 @@ import secrets
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import jwt
 
 from maas_lab.local.kube.status import ApiError
+from maas_lab.local.kube.users import ADMIN, ANONYMOUS, User
 
 if TYPE_CHECKING:
     from starlette.datastructures import Headers
@@ -20,29 +20,6 @@ if TYPE_CHECKING:
 ISSUER = "https://kubernetes.default.svc"
 OAUTH = "sha256~"
 SIGNED_WITH = "HS256"
-
-
-@dataclass(frozen=True)
-class User:
-    """Somebody who calls.
-
-    Attributes:
-        groups: what decides about rights; `system:masters` may do everything.
-    """
-
-    name: str
-    uid: str = ""
-    groups: tuple[str, ...] = ()
-    full_name: str = ""
-
-    @property
-    def is_admin(self) -> bool:
-        """Whether everything is allowed."""
-        return "system:masters" in self.groups
-
-
-ADMIN = User("admin", "admin", ("system:masters", "system:authenticated"))
-ANONYMOUS = User("system:anonymous", "", ("system:unauthenticated",))
 
 
 class Tokens:

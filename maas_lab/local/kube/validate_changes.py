@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from maas_lab.local.kube import syntax
+from maas_lab.local.kube import syntax, validate_rbac
 from maas_lab.local.kube.status import Cause
 
 Object = dict[str, Any]
@@ -87,11 +87,13 @@ def _frozen_spec(spec: Object) -> Object:
 
 
 CHANGES: dict[str, Callable[[Object, Object], Iterable[Cause]]] = {
+    "ClusterRoleBinding": validate_rbac.binding_changes,
     "ConfigMap": _frozen,
     "Deployment": _workload_changes,
     "PersistentVolumeClaim": _claim_changes,
     "Pod": _pod_changes,
     "ReplicaSet": _workload_changes,
+    "RoleBinding": validate_rbac.binding_changes,
     "Secret": _secret_changes,
     "Service": _service_changes,
     "StatefulSet": _stateful_changes,

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from maas_lab.local.kube import syntax
+from maas_lab.local.kube import syntax, validate_rbac
 from maas_lab.local.kube.kinds import Kind
 from maas_lab.local.kube.status import Cause
 
 Object = dict[str, Any]
 MOST_ANNOTATIONS = 256 * 1024  # bytes
-_NAMES = {"Namespace": syntax.label, "Service": syntax.label_1035}
+_NAMES = {
+    "Namespace": syntax.label,
+    "Service": syntax.label_1035,
+    **dict.fromkeys(("ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"), validate_rbac.path_segment),
+}
 
 
 def problems(kind: Kind, obj: Object, old: Object | None) -> Iterator[Cause]:

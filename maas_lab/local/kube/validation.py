@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from maas_lab.local.kube import quantities, syntax, validate_custom, validate_metadata, validate_pods
+from maas_lab.local.kube import quantities, syntax, validate_custom, validate_metadata, validate_pods, validate_rbac
 from maas_lab.local.kube.kinds import Kind
 from maas_lab.local.kube.schema import Schemas
 from maas_lab.local.kube.status import Cause
@@ -178,11 +178,15 @@ def _decoded_size(text: str) -> int:
 
 _Check = Callable[[Object], Iterable[Cause]]
 _CHECKS: dict[str, _Check] = {
+    "ClusterRole": validate_rbac.cluster_role,
+    "ClusterRoleBinding": validate_rbac.cluster_role_binding,
     "ConfigMap": _config_map,
     "Deployment": _deployment,
     "PersistentVolumeClaim": _claim,
     "Pod": _pod,
     "ReplicaSet": _replica_set,
+    "Role": validate_rbac.role,
+    "RoleBinding": validate_rbac.role_binding,
     "Secret": _secret,
     "Service": _service,
     "StatefulSet": _stateful_set,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from maas_lab.local.kube.controllers import serving
 from maas_lab.local.kube.controllers.claims import Claims
 from maas_lab.local.kube.controllers.client import Client
+from maas_lab.local.kube.controllers.cluster_roles import ClusterRoles
 from maas_lab.local.kube.controllers.deployments import Deployments
 from maas_lab.local.kube.controllers.endpoint_slices import EndpointSlices, Reach
 from maas_lab.local.kube.controllers.inference_services import Addresses, InferenceServices
@@ -16,6 +17,7 @@ from maas_lab.local.kube.controllers.work import Clock, Work, utc
 from maas_lab.local.kube.lifecycle import Objects
 
 MANAGER, SCHEDULER, ROUTER, KSERVE = "kube-controller-manager", "kube-scheduler", "openshift-router", "manager"
+AGGREGATION = "clusterrole-aggregation-controller"
 
 
 def start(
@@ -40,6 +42,7 @@ def start(
         ReplicaSets(manager, clock),
         StatefulSets(manager, clock),
         Claims(manager, clock),
+        ClusterRoles(Client(objects, AGGREGATION)),
         EndpointSlices(manager, clock, reach),
         Scheduler(Client(objects, SCHEDULER), clock),
         Routes(Client(objects, ROUTER), clock, hosts),
