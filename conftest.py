@@ -51,7 +51,7 @@ class LabUnderTest:
             os.environ["MAAS_LAB_RUNTIME"] = str(self.own_runtime)
         for name in ("MAAS_LAB_KUBECONFIG", "KUBECONFIG", "KUBERNETES_SERVICE_HOST", "MAAS_LAB_NAMESPACE"):
             os.environ.pop(name, None)  # the lab of this run is meant, not a cluster of the user's
-        settings.never_proxy_loopback()
+        settings.never_proxy_inside()
 
     @property
     def cluster(self) -> LocalCluster:

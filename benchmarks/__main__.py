@@ -44,7 +44,7 @@ def on_a_stack(console: Console, names: list[str]) -> None:
     folder = Path(tempfile.mkdtemp(prefix="maas-lab-bench-"))
     os.environ["MAAS_LAB_HOME"] = str(folder / "home")
     os.environ.setdefault("MAAS_LAB_RUNTIME", str(folder / "runtime"))
-    settings.never_proxy_loopback()
+    settings.never_proxy_inside()
     cluster = LocalCluster()
     portal.enrol(cluster.home.root)
     try:

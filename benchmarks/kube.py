@@ -77,7 +77,7 @@ def started(installed: runtime.Runtime) -> Iterator[tuple[Running, float]]:
 
 def measure() -> Table:
     """Measure start, memory, lists, kubectl and watches."""
-    settings.never_proxy_loopback()
+    settings.never_proxy_inside()
     with tempfile.TemporaryDirectory(prefix="maas-lab-bench-") as folder:
         place = settings.load().runtime_folder
         installed = runtime.install(

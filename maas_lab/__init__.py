@@ -18,7 +18,7 @@ _HOME = {
     "caps": "maas_lab.caps",
     "chargeback": "maas_lab.chargeback",
     "checks": "maas_lab.checks",
-    "connect": "maas_lab.lab",
+    "connect": "maas_lab.connecting",
     "errors": "maas_lab.errors",
     "expect": "maas_lab.client",
     "faults": "maas_lab.faults",

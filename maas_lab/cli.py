@@ -209,7 +209,7 @@ def joined(arguments: list[str]) -> list[str]:
 
 def main() -> None:
     """Run the command: exit code 0, 1 for a failure, 2 for wrong use, 130 for Ctrl-C."""
-    settings.never_proxy_loopback()
+    settings.never_proxy_inside()
     # jsonschema builds a grammar of addresses when it is imported: a second, and no notebook's schema needs it.
     sys.modules.setdefault("rfc3987_syntax", None)
     errors = Console(stderr=True, highlight=False, soft_wrap=True)

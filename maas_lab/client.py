@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import ssl
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -30,7 +31,9 @@ _TRANSPORT = tuple(
 )
 
 
-def openai_client(base_url: str, key: ApiKey | str, *, timeout: float = 120) -> openai.OpenAI:
+def openai_client(
+    base_url: str, key: ApiKey | str, *, timeout: float = 120, verify: ssl.SSLContext | bool = True
+) -> openai.OpenAI:
     """Return a stock OpenAI client for this gateway and key.
 
     It does not retry: by default the SDK would wait out a rate limit in silence, for up to a minute.
@@ -39,13 +42,19 @@ def openai_client(base_url: str, key: ApiKey | str, *, timeout: float = 120) -> 
         base_url: of the OpenAI API, with `/v1`.
         key: the consumer's key.
         timeout: seconds to wait for an answer, or for the next part of a streamed one.
+        verify: which certificate authorities to trust: those of this machine (or of `SSL_CERT_FILE`), or an
+            `ssl.SSLContext`.
 
     Raises:
         UsageError: the key is not one.
     """
     if is_loopback(base_url):
-        settings.never_proxy_loopback()
-    return openai.OpenAI(base_url=base_url, api_key=ApiKey.of(key).reveal(), max_retries=0, timeout=timeout)
+        settings.never_proxy_inside()
+    # The SDK's own kind of HTTP client: of httpx in release 2, of httpx2 in release 3.
+    http = None if verify is True else openai.DefaultHttpxClient(verify=verify)
+    return openai.OpenAI(
+        base_url=base_url, api_key=ApiKey.of(key).reveal(), max_retries=0, timeout=timeout, http_client=http
+    )
 
 
 def classify(error: Exception) -> GatewayError:

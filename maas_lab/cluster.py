@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 from maas_lab import access, description, diagnosis, rights, waiting
 from maas_lab.api import Api
-from maas_lab.connection import Connection
+from maas_lab.connection import Connection, Source
 from maas_lab.keys import ApiKey
 from maas_lab.kinds import Ref, kind, ref
 from maas_lab.objects import KubeObject, pod_rows, usage_rows
@@ -22,7 +21,7 @@ class Cluster:
     object or kind, `ClusterUnreachable` when nothing answers.
 
     Args:
-        kubeconfig: the file, or several joined by colons; None takes the token of the pod's service account.
+        source: a kubeconfig, or several joined by colons; a login; None takes the token of the pod's service account.
         context: of the kubeconfig; its current one when left out.
         namespace: where objects are that do not say so; the context's when left out.
         timeout: seconds to wait for an answer.
@@ -33,13 +32,13 @@ class Cluster:
 
     def __init__(
         self,
-        kubeconfig: Path | None,
+        source: Source,
         context: str | None = None,
         *,
         namespace: str | None = None,
         timeout: float = 30.0,
     ) -> None:
-        self._connection = Connection(kubeconfig, context, timeout)
+        self._connection = Connection(source, context, timeout)
         self._api = Api(self._connection, namespace)
         self.server, self.user, self.namespace = self._connection.server, self._connection.user, self._api.namespace
 

@@ -6,6 +6,7 @@ import base64
 import binascii
 import json
 import os
+import ssl
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,8 +21,10 @@ from kubernetes.dynamic import DynamicClient
 from kubernetes.dynamic.exceptions import ResourceNotFoundError, ResourceNotUniqueError
 from kubernetes.dynamic.resource import Resource
 
+from maas_lab import network, settings, trust
 from maas_lab.errors import NotFound, UsageError
 from maas_lab.kinds import Kind
+from maas_lab.logins import Login
 from maas_lab.rest import is_loopback
 from maas_lab.statuses import Status, refusal, unreachable
 
@@ -29,12 +32,16 @@ _POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _SECRET_PARTS = ("data", "stringData")
 
 
+Source = Path | Login | None  # a kubeconfig, or several joined by colons; a login; the pod's service account
+
+
 class _Access(NamedTuple):
-    """What a kubeconfig, or the pod's service account, says."""
+    """What a kubeconfig, a login, or the pod's service account says."""
 
     settings: client.Configuration
     user: str
     namespace: str
+    authorities: ssl.SSLContext | None = None
 
 
 class Answer(NamedTuple):
@@ -73,7 +80,7 @@ class Connection:
     """A Kubernetes API as one user sees it; nothing is sent before the first call.
 
     Args:
-        kubeconfig: the file, or several joined by colons; None takes the token of the pod's service account.
+        source: a kubeconfig, or several joined by colons; a login; None takes the token of the pod's service account.
         context: of the kubeconfig; its current one when left out.
         timeout: seconds to wait for an answer.
 
@@ -81,15 +88,16 @@ class Connection:
         UsageError: there is no such file, context or token.
     """
 
-    def __init__(self, kubeconfig: Path | None, context: str | None = None, timeout: float = 30) -> None:
-        access = _from_file(kubeconfig, context) if kubeconfig else _from_pod()
+    def __init__(self, source: Source, context: str | None = None, timeout: float = 30) -> None:
+        access = _from_login(source) if isinstance(source, Login) else _from_file(source, context) if source else None
+        access = access or _from_pod()
         self.server, self.user, self.namespace = access.settings.host, access.user, access.namespace
         # A call that fails is told at once: the library would try four times, and log each.
         access.settings.retries = 0
-        if is_loopback(self.server):
-            access.settings.proxy = None
+        # The library takes HTTP_PROXY for https://, too.
+        access.settings.proxy = None if is_loopback(self.server) else network.proxy(self.server)
         self._timeout = timeout
-        self._client = _client(access.settings)
+        self._client = _client(access)
         self._dynamic: _Client | None = None
 
     def close(self) -> None:
@@ -197,12 +205,23 @@ def _is_address(text: str) -> bool:
         return False
 
 
-def _client(settings: client.Configuration) -> client.ApiClient:
+def _client(access: _Access) -> client.ApiClient:
     try:
-        return client.ApiClient(settings)
+        made = client.ApiClient(access.settings)
     except (OSError, ValueError) as error:
         what, hint = "the certificates of the kubeconfig cannot be used", "log in again, or mend these lines"
         raise UsageError(what, str(error), hint) from None
+    if access.authorities:
+        # The library takes one file, and knows no other way.
+        made.rest_client.pool_manager.connection_pool_kw["ssl_context"] = access.authorities
+    return made
+
+
+def _from_login(login: Login) -> _Access:
+    chosen = client.Configuration()
+    chosen.host = login.server
+    chosen.api_key["authorization"] = f"Bearer {login.token.reveal()}"
+    return _Access(chosen, "whose token it is", settings.project() or "default", trust.machine(*trust.pod()))
 
 
 def _from_file(kubeconfig: Path, context: str | None) -> _Access:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -28,6 +29,7 @@ class Gateway:
         key: the admin key.
         transport: stands in for the network in tests (`httpx.MockTransport`).
         timeout: seconds to wait for an answer.
+        verify: which certificate authorities to trust: those of this machine, or an `ssl.SSLContext`.
 
     Raises:
         UsageError: the address or the key is not one.
@@ -40,8 +42,9 @@ class Gateway:
         *,
         transport: httpx.BaseTransport | None = None,
         timeout: float = 30.0,
+        verify: ssl.SSLContext | bool = True,
     ) -> None:
-        self._rest = Rest(url, _bearer(key), transport, timeout)
+        self._rest = Rest(url, _bearer(key), transport, timeout, verify)
 
     @property
     def url(self) -> str:

@@ -1,18 +1,18 @@
-"""`connect()`: find the lab and return it; a lesson never knows which one it got."""
+"""A connected lab: what a lesson has in its hands; it never knows which one it got."""
 
 from __future__ import annotations
 
-import contextlib
+import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import openai
 
-from maas_lab import checkup, personas, reality, settings
+from maas_lab import checkup, outfile, personas, reality, trust
 from maas_lab.client import Curl, openai_client
 from maas_lab.cluster import Cluster
-from maas_lab.course import Place, arrive
-from maas_lab.errors import LabError, NotAllowed, UsageError
+from maas_lab.course import Place
+from maas_lab.errors import UsageError
 from maas_lab.journal import Journal
 from maas_lab.keys import ApiKey
 from maas_lab.links import Link
@@ -41,8 +41,10 @@ class Lab:
         cluster: the cluster, as one user of it.
         namespace: where the platform lives; its ConfigMap `maas-lab` says the rest.
         machine: what runs the cluster on this machine; None when it runs elsewhere.
+        chosen: why this cluster, in words.
 
     Attributes:
+        chosen: why this cluster, e.g. `by ~/.kube/config: oc login in this workbench`; empty where nobody chose.
         cluster: for the provider: apply, wait, pods, logs, events.
         namespace: where the platform lives.
         gateway: for whoever administers the gateway.
@@ -53,8 +55,8 @@ class Lab:
         NotAllowed: the user may not read the gateway's Secret.
     """
 
-    def __init__(self, cluster: Cluster, namespace: str, machine: LocalCluster | None = None) -> None:
-        self.cluster, self.namespace, self._machine = cluster, namespace, machine
+    def __init__(self, cluster: Cluster, namespace: str, machine: LocalCluster | None = None, chosen: str = "") -> None:
+        self.cluster, self.namespace, self._machine, self.chosen = cluster, namespace, machine, chosen
         self._platform = Platform(cluster, namespace)
         self.model, self.gateway = self._platform.model, self._platform.gateway()
 
@@ -230,7 +232,26 @@ class Lab:
 
     def client(self, key: ApiKey | str) -> openai.OpenAI:
         """Return a stock OpenAI client that calls this gateway with a key."""
-        return openai_client(self.url, key)
+        return openai_client(self.url, key, verify=self.trusted(self.url))
+
+    def trusted(self, url: str) -> ssl.SSLContext | bool:
+        """Return whom to trust at an address of this platform, as httpx takes it (`verify`)."""
+        return self._platform.trusted(url)
+
+    def authorities(self, file: Path | str = "ca.pem") -> Path:
+        """Write the certificates to trust into a file, for programs that do not ask the cluster: curl, other SDKs.
+
+        They are this machine's, the cluster's, and those that OpenShift's router shows. What `lab` hands out needs no
+        such file. For the others: `%env SSL_CERT_FILE=ca.pem` in a cell, or `export SSL_CERT_FILE=ca.pem`.
+
+        Args:
+            file: is replaced when it is there.
+
+        Raises:
+            UsageError: it cannot be written.
+        """
+        found = trust.of_cluster(self.cluster, self.namespace, router=True)
+        return outfile.write(file, trust.bundle(found).encode())
 
     def curl(self, key: ApiKey | str, prompt: str, max_tokens: int = 32) -> Curl:
         """Return the curl command that asks the model, as the portal shows it; it prints with the key masked."""
@@ -247,54 +268,5 @@ class Lab:
         gateway = f"LiteLLM {self.gateway.version()} at {self.gateway.url}"
         cluster = f"Kubernetes {version}, {where}, namespace {self.namespace}"
         portal = f"\n  portal:  {self.portal_url}" if self._platform.has_portal else ""
-        return f"Lab\n  cluster: {cluster}\n  gateway: {gateway}{portal}\n  model:   {self.model}"
-
-
-def connect(kubeconfig: Path | str | None = None, context: str | None = None, *, namespace: str | None = None) -> Lab:
-    """Connect to the lab of a cluster; without one, to the local cluster, which is started when it does not run.
-
-    A cluster that was chosen and cannot be reached is an error; the local one never takes its place.
-
-    Args:
-        kubeconfig: of the cluster. When left out: `MAAS_LAB_KUBECONFIG`, else `KUBECONFIG`, else the local cluster if
-            it runs, else the service account of the pod that this runs in, else the local cluster, started.
-        context: of the kubeconfig; its current one when left out.
-        namespace: where the platform lives; `MAAS_LAB_NAMESPACE`, else `maas-system`, when left out.
-
-    Raises:
-        LabError: there is no such cluster or no lab on it, or the local one cannot be started; says what to do.
-    """
-    settings.never_proxy_loopback()
-    cluster, machine = _cluster(kubeconfig, context)
-    namespace = namespace or settings.namespace()
-    try:
-        lab = Lab(cluster, namespace, machine)
-        arrive(lab.place)
-        return lab
-    except LabError as error:
-        if isinstance(error, NotAllowed):
-            error.hint += _request(cluster, namespace)
-        cluster.close()
-        raise
-
-
-def _request(cluster: Cluster, namespace: str) -> str:
-    """Return what to send to an administrator, for who may not connect; nothing where the cluster does not tell."""
-    with contextlib.suppress(LabError):
-        asked = personas.rights(cluster, namespace, [personas.CONNECTING])
-        return f"\nor send this to an administrator:\n{asked.request_for(asked.user, personas.CONNECTING)}"
-    return ""
-
-
-def _cluster(kubeconfig: Path | str | None, context: str | None) -> tuple[Cluster, LocalCluster | None]:
-    """Return the cluster that is meant, and what runs it where that is this machine."""
-    if chosen := Path(kubeconfig).expanduser() if kubeconfig else settings.kubeconfig():
-        return Cluster(chosen, context), None
-    local = LocalCluster()
-    if not local.status()["ready"]:
-        # A workbench is a pod, too: there `./lab up` says that the local cluster is meant.
-        if settings.in_cluster():
-            return Cluster(None), None
-        print("The local lab is not running: starting it (the first time takes about a minute).")
-        local.up()
-    return Cluster(local.kubeconfig, context), local
+        you = f"\n  you:     {self.cluster.whoami()}, {self.chosen}" if self.chosen and not self._machine else ""
+        return f"Lab\n  cluster: {cluster}{you}\n  gateway: {gateway}{portal}\n  model:   {self.model}"

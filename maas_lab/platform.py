@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import ssl
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from maas_lab import endpoints, settings
+from maas_lab import endpoints, settings, trust
 from maas_lab.access import serving_key, serving_runtime, serving_url
 from maas_lab.cluster import Cluster
 from maas_lab.errors import LoginFailed, NotAllowed, NotFound
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     import openai
 
     from maas_lab.scraping import EngineMetrics
-
-AUTHORITY = "kube-root-ca.crt"  # a ConfigMap in every namespace; on OpenShift it holds the router's signer as well
 
 
 class Platform:
@@ -54,7 +53,8 @@ class Platform:
             NotAllowed: the user may not read the gateway's Secret.
         """
         key = self.cluster.secret(self.facts["gateway-secret"], self.facts["gateway-secret-key"], self.namespace)
-        return Gateway(self.cluster.route_url(self.facts["gateway-route"], self.namespace), key)
+        url = self.cluster.route_url(self.facts["gateway-route"], self.namespace)
+        return Gateway(url, key, verify=self.trusted(url))
 
     def gateway_route(self) -> KubeObject:
         """Return the Route that leads to the gateway."""
@@ -79,15 +79,17 @@ class Platform:
         from maas_lab.scraping import EngineMetrics  # pandas only for those who look
 
         service = self._model_server(name, namespace)
+        url = serving_url(service)
         # Without a key vLLM still tells its metrics; llama.cpp refuses, and that error says what is missing.
-        return EngineMetrics(serving_url(service), self._serving_key(service), verify=self._trusted())
+        return EngineMetrics(url, self._serving_key(service), verify=self.trusted(url))
 
     def direct_client(self, name: str | None = None, namespace: str | None = None) -> openai.OpenAI:
         """Return a client that calls a model server past the gateway; arguments and errors as of `engine`."""
         from maas_lab.client import openai_client  # openai and pandas only for those who call
 
         service = self._model_server(name, namespace)
-        return openai_client(f"{serving_url(service)}/v1", self._serving_key(service) or "none")
+        url = serving_url(service)
+        return openai_client(f"{url}/v1", self._serving_key(service) or "none", verify=self.trusted(url))
 
     def _model_server(self, name: str | None, namespace: str | None) -> KubeObject:
         name, namespace = name or self.model, namespace or self.namespace
@@ -159,7 +161,8 @@ class Platform:
             LoginFailed: name and password open nothing, or there is neither a password nor a token.
             NotFound: this platform has no portal.
         """
-        url, trusted = self.portal_url, self._trusted()
+        # Where people log in is https, whatever the portal's own address is.
+        url, trusted = self.portal_url, self._authorities
         user = self.facts.get(f"portal-{persona}", persona)
         password = password or self._password(user)
         if password:
@@ -183,13 +186,14 @@ class Platform:
         except (NotFound, NotAllowed):
             return None
 
-    def _trusted(self) -> ssl.SSLContext:
-        """Return whom to trust: this machine's authorities, and the cluster, which signs for its own login."""
-        context = ssl.create_default_context()
-        with contextlib.suppress(NotFound, NotAllowed):
-            found = self.cluster.get("ConfigMap", AUTHORITY, self.namespace)
-            context.load_verify_locations(cadata=found["data"]["ca.crt"])
-        return context
+    def trusted(self, url: str) -> ssl.SSLContext | bool:
+        """Return whom to trust at an address of this platform, as httpx takes it."""
+        return self._authorities if url.startswith("https:") else True
+
+    @functools.cached_property
+    def _authorities(self) -> ssl.SSLContext:
+        """This machine's authorities, and the cluster's own, which sign for its login and its Routes."""
+        return trust.machine(*trust.of_cluster(self.cluster, self.namespace))
 
     def _facts(self) -> KubeObject:
         try:

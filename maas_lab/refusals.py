@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeVar
 
+from maas_lab import network
 from maas_lab.errors import (
     BadRequest,
     BudgetExceeded,
@@ -109,7 +110,7 @@ def unanswered(kind: type[E], who: str, cause: object, slow: str) -> E:
     why = re.sub(r"^\[[^]]*\]\s*", "", plain(cause)) or "the connection failed"
     hint = STATUS
     if "CERTIFICATE_VERIFY_FAILED" in str(cause):
-        hint = "set SSL_CERT_FILE to the file with your cluster's certificate authority"
+        hint = network.authority_hint()
     return kind(f"nothing answers at {who}'s address", why, hint)
 
 

@@ -53,6 +53,8 @@ class Service:
         verify: ssl.SSLContext | bool = True,
     ) -> None:
         self.url = url
+        if verify is True and url.startswith("https:") and is_loopback(url):
+            verify = httpx.create_ssl_context()  # of SSL_CERT_FILE, which is not looked at without `trust_env`
         options = {"transport": transport, "timeout": timeout, "verify": verify, "trust_env": not is_loopback(url)}
         self._http = httpx.Client(base_url=url, headers=dict(headers), **options)
 
@@ -132,6 +134,7 @@ class Rest(Service):
         headers: sent with every call.
         transport: stands in for the network in tests (`httpx.MockTransport`).
         timeout: seconds to wait for an answer.
+        verify: which certificate authorities to trust, as httpx takes it.
 
     Raises:
         UsageError: the address is not one.
@@ -140,10 +143,15 @@ class Rest(Service):
     refusal, unreachable = staticmethod(refusal), staticmethod(unreachable)
 
     def __init__(
-        self, url: str, headers: Mapping[str, str], transport: httpx.BaseTransport | None, timeout: float
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        transport: httpx.BaseTransport | None,
+        timeout: float,
+        verify: ssl.SSLContext | bool = True,
     ) -> None:
         found = address(url, "a gateway", "https://host").removesuffix("/v1")
-        super().__init__(found, headers, transport, timeout)
+        super().__init__(found, headers, transport, timeout, verify)
 
     def call(self, method: str, path: str, **content: Any) -> Any:
         """Call and return the parsed answer; otherwise as `once`."""

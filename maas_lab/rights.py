@@ -60,19 +60,20 @@ class Rule(NamedTuple):
         return f"{self.resource}{group}" + (f"/{self.part}" if self.part else "")
 
 
-def permissions(api: Api, rules: Iterable[str], namespace: str | None = None) -> Table[Permission]:
+def permissions(api: Api, rules: Iterable[str], namespace: str | None = None, name: str = "") -> Table[Permission]:
     """Ask the cluster for each rule whether the user may.
 
     Args:
         api: of the cluster.
         rules: as `Rule.read` takes them.
         namespace: where; `*` is the whole cluster.
+        name: of the one object that is meant; all of the kind, when left out.
     """
     rows = Table(Permission)
     user = ""
     for rule in [Rule.read(text) for text in rules]:
         where = "" if rule.resource in _CLUSTER_WIDE or namespace == EVERYWHERE else namespace or api.namespace
-        allowed = _may(api, rule, where)
+        allowed = _may(api, rule, where, name)
         user = user or ("" if allowed else whoami(api))
         ask = "" if allowed else grant(rule.verb, rule.resource, user, where)
         rows.append(Permission(rule.verb, str(rule), where, allowed, ask))
@@ -96,7 +97,8 @@ def _openshift_user(api: Api) -> str:
         return api.connection.user
 
 
-def _may(api: Api, rule: Rule, namespace: str) -> bool:
+def _may(api: Api, rule: Rule, namespace: str, name: str) -> bool:
     asked = {"verb": rule.verb, "resource": rule.resource, "group": rule.group, "subresource": rule.part}
-    spec = {"resourceAttributes": {name: value for name, value in {**asked, "namespace": namespace}.items() if value}}
+    asked |= {"namespace": namespace, "name": name}
+    spec = {"resourceAttributes": {part: value for part, value in asked.items() if value}}
     return bool(api.ask("authorization.k8s.io/v1", "SelfSubjectAccessReview", spec).get("allowed"))

@@ -20,6 +20,7 @@ PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "REQUESTS_C
 INSTALLER = "MAAS_LAB_INSTALLER"
 COURSE = "course"  # the folder of the learner's own files in the lab's home
 DEPLOYMENT = "deployment"  # the learner's deployment repository there
+INSIDE = (LOOPBACK, "localhost", ".svc", ".cluster.local")  # what no proxy leads to
 
 
 @dataclass(frozen=True)
@@ -92,14 +93,47 @@ def kubeconfig(env: Mapping[str, str] | None = None) -> Path | None:
     As for kubectl, several files may be joined by colons.
     """
     env = os.environ if env is None else env
-    chosen = env.get("MAAS_LAB_KUBECONFIG") or env.get("KUBECONFIG")
-    return Path(chosen).expanduser() if chosen else None
+    name = kubeconfig_variable(env)
+    return Path(env[name]).expanduser() if name else None
+
+
+def kubeconfig_variable(env: Mapping[str, str] | None = None) -> str | None:
+    """Return the name of the variable by which the user chose a kubeconfig; None when neither is set."""
+    env = os.environ if env is None else env
+    return next((name for name in ("MAAS_LAB_KUBECONFIG", "KUBECONFIG") if env.get(name)), None)
+
+
+def workbench_kubeconfig(env: Mapping[str, str] | None = None) -> Path | None:
+    """Return the file that `oc login` writes in a workbench's terminal; None elsewhere, and where it is not there.
+
+    Elsewhere `~/.kube/config` is for somebody's other work, and leads who knows where.
+    """
+    env = os.environ if env is None else env
+    file = Path(env.get("HOME") or Path.home()) / ".kube" / "config"
+    return file if env.get("NB_PREFIX") and file.is_file() else None
+
+
+def project(env: Mapping[str, str] | None = None) -> str | None:
+    """Return the project (namespace) of the workbench that this runs in; None elsewhere.
+
+    Source: a workbench's `NB_PREFIX` is `/notebook/PROJECT/NAME`.
+    """
+    env = os.environ if env is None else env
+    parts = env.get("NB_PREFIX", "").strip("/").split("/")
+    return parts[1] if len(parts) == 3 and parts[0] == "notebook" else None
 
 
 def namespace(env: Mapping[str, str] | None = None) -> str:
     """Return the namespace of the platform: `MAAS_LAB_NAMESPACE`, else `maas-system`."""
+    return namespaces(env)[-1]
+
+
+def namespaces(env: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """Return where the platform may live: `MAAS_LAB_NAMESPACE`, else the workbench's project, then `maas-system`."""
     env = os.environ if env is None else env
-    return env.get("MAAS_LAB_NAMESPACE") or NAMESPACE
+    if chosen := env.get("MAAS_LAB_NAMESPACE"):
+        return (chosen,)
+    return tuple(filter(None, (project(env), NAMESPACE)))
 
 
 def token_variable(persona: str) -> str:
@@ -194,11 +228,12 @@ def proxies(env: Mapping[str, str] | None = None) -> dict[str, str]:
     }
 
 
-def never_proxy_loopback() -> None:
-    """Tell every HTTP client of this process that loopback needs no proxy."""
+def never_proxy_inside() -> None:
+    """Tell every HTTP client of this process that loopback, and what is inside of the cluster, needs no proxy."""
+    inside = [*INSIDE, *filter(None, [os.environ.get("KUBERNETES_SERVICE_HOST")])]
     for name in ("NO_PROXY", "no_proxy"):
         hosts = [host for host in os.environ.get(name, "").split(",") if host]
-        os.environ[name] = ",".join(dict.fromkeys([*hosts, LOOPBACK, "localhost"]))
+        os.environ[name] = ",".join(dict.fromkeys([*hosts, *inside]))
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from maas_lab import network
 from maas_lab.errors import (
     ClusterError,
     ClusterUnreachable,
@@ -102,6 +103,7 @@ def unreachable(cause: object, server: str) -> ClusterUnreachable:
     if _TLS.search(text):
         why = "it is signed by an authority that the kubeconfig does not name, or it is for another name"
         hint = "put the cluster's CA into `certificate-authority-data:` of the kubeconfig, or log in again (`oc login`)"
+        hint += f"; where no kubeconfig is used: {network.authority_hint()}"
         return ClusterUnreachable(f"the certificate of {server} cannot be trusted", why, hint)
     if _BAD_PEM.search(text):
         hint = "log in again, or mend the lines with `certificate` and `key` in it"

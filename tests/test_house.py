@@ -68,7 +68,7 @@ NETWORK = {
     "maas_lab.rest",
     "maas_lab.local",
 }
-LOCAL_ONLY_FROM = {"lab.py", "cli.py", "doctor.py", "console.py"}  # `connect` and the command
+LOCAL_ONLY_FROM = {"lab.py", "connecting.py", "cli.py", "doctor.py", "console.py"}  # `connect` and the command
 
 
 def imported(tree):

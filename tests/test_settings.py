@@ -60,9 +60,10 @@ def test_a_typo_gets_one_clear_error(tmp_path, text, told):
 def test_loopback_is_never_proxied(monkeypatch):
     monkeypatch.setenv("NO_PROXY", "example.com")
     monkeypatch.delenv("no_proxy", raising=False)
-    settings.never_proxy_loopback()
-    settings.never_proxy_loopback()
-    assert os.environ["NO_PROXY"] == "example.com,127.0.0.1,localhost"
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "172.30.0.1")
+    settings.never_proxy_inside()
+    settings.never_proxy_inside()
+    assert os.environ["NO_PROXY"] == "example.com,127.0.0.1,localhost,.svc,.cluster.local,172.30.0.1"
 
 
 def test_processes_get_nothing_of_the_learners_environment():

@@ -147,7 +147,7 @@ def key_of(platform: Lab, application: Application) -> ApiKey:
 def client_of(platform: Lab, application: Application) -> Any:
     """Return an OpenAI client as an application has it: with its key, at the address that it was given."""
     address = platform.cluster.route_url(application.route, platform.namespace)
-    return openai_client(f"{address}/v1", key_of(platform, application), timeout=30)
+    return openai_client(f"{address}/v1", key_of(platform, application), timeout=30, verify=platform.trusted(address))
 
 
 def call(platform: Lab, application: Application, max_tokens: int = 4) -> Any:

@@ -1,4 +1,4 @@
-"""The portal inside the notebook: a form for the consumer, boards for the accountant; and calculators for capacity.
+"""The portal inside the notebook: a form for the consumer, boards for the accountant; calculators; a login.
 
 All are a thin skin over `maas_lab.portal`, `usage` and `capacity`: each button is one call. What a notebook saves of
 them holds no key, and where no live notebook shows them, their text says how to do the same in code.
@@ -12,6 +12,7 @@ from maas_lab.errors import UsageError
 from maas_lab.portal import Portal
 from maas_lab.widgets.accounting import AccountingBoard
 from maas_lab.widgets.board import UsageBoard
+from maas_lab.widgets.cluster_login import ClusterLogin, cluster_login
 from maas_lab.widgets.form import PortalForm, portal_form
 from maas_lab.widgets.memory import MemoryCalculator, memory_calculator
 from maas_lab.widgets.planner import CapacityPlanner, capacity_planner
@@ -20,10 +21,12 @@ from maas_lab.widgets.reading import Source
 __all__ = [
     "AccountingBoard",
     "CapacityPlanner",
+    "ClusterLogin",
     "MemoryCalculator",
     "PortalForm",
     "UsageBoard",
     "capacity_planner",
+    "cluster_login",
     "memory_calculator",
     "portal_form",
     "usage_board",
