@@ -7,7 +7,7 @@ The first of these that is there is meant, and `lab.chosen` says which it was:
 3. the kubeconfig of `MAAS_LAB_KUBECONFIG`, else of `KUBECONFIG`;
 4. the local cluster, if it runs: then somebody has said `./lab up` here;
 5. in a workbench, `~/.kube/config`: then somebody has said `oc login` in its terminal. On any other machine this file
-   leads to the cluster of other work, where no learner should deploy by accident: `KUBECONFIG=~/.kube/config` chooses it;
+   leads to a cluster of other work, where no learner should deploy by accident: `KUBECONFIG` chooses it all the same;
 6. in a pod, its service account. In a workbench only where it may read the lab's ConfigMap, which the cluster is asked
    for: a workbench's own account usually may do nothing. In any other pod somebody gave it this account on purpose;
 7. the local cluster, started.
