@@ -94,7 +94,6 @@ class Connection:
         self.server, self.user, self.namespace = access.settings.host, access.user, access.namespace
         # A call that fails is told at once: the library would try four times, and log each.
         access.settings.retries = 0
-        # The library takes HTTP_PROXY for https://, too.
         access.settings.proxy = None if is_loopback(self.server) else network.proxy(self.server)
         self._timeout = timeout
         self._client = _client(access)
@@ -206,14 +205,17 @@ def _is_address(text: str) -> bool:
 
 
 def _client(access: _Access) -> client.ApiClient:
+    chosen, authorities = access.settings, access.authorities
+    if chosen.verify_ssl and not chosen.ssl_ca_cert:
+        authorities = authorities or trust.machine()  # the library's release 35 does not look at SSL_CERT_FILE
     try:
-        made = client.ApiClient(access.settings)
+        made = client.ApiClient(chosen)
     except (OSError, ValueError) as error:
         what, hint = "the certificates of the kubeconfig cannot be used", "log in again, or mend these lines"
         raise UsageError(what, str(error), hint) from None
-    if access.authorities:
+    if authorities:
         # The library takes one file, and knows no other way.
-        made.rest_client.pool_manager.connection_pool_kw["ssl_context"] = access.authorities
+        made.rest_client.pool_manager.connection_pool_kw["ssl_context"] = authorities
     return made
 
 

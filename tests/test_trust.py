@@ -198,6 +198,11 @@ def test_what_is_inside_of_the_cluster_needs_no_proxy(proxy, server, authority, 
         ({"HTTPS_PROXY": "P", "https_proxy": "q"}, "https://a", "q"),
         ({"HTTP_PROXY": "P"}, "https://a", None),
         ({"ALL_PROXY": "P"}, "https://a", "P"),
+        ({"HTTPS_PROXY": "P"}, "https://127.0.0.1:1", None),
+        ({"HTTPS_PROXY": "P"}, "https://gateway.maas-system.svc:8443", None),
+        ({"HTTPS_PROXY": "P", "KUBERNETES_SERVICE_HOST": "172.30.0.1"}, "https://172.30.0.1", None),
+        ({"HTTPS_PROXY": "P", "NO_PROXY": "x, .a.b"}, "https://api.a.b:6443", None),
+        ({"HTTPS_PROXY": "P", "NO_PROXY": "x,.a.b"}, "https://api.aa.b", "P"),
     ],
 )
 def test_which_proxy_is_taken(env, url, found):
