@@ -16,6 +16,7 @@ _KNOWN = (
     ("Deployment", "apps/v1", "deploy"),
     ("Event", "v1", "ev"),
     ("InferenceService", "serving.kserve.io/v1beta1", "isvc"),
+    ("Job", "batch/v1", ""),
     ("Namespace", "v1", "ns"),
     ("NetworkPolicy", "networking.k8s.io/v1", "netpol"),
     ("Node", "v1", "no"),

@@ -96,6 +96,16 @@ def _pod(body: Mapping[str, Any]) -> State:
     return State(ready, "ready" if ready else ", ".join(filter(None, (phase, reason))))
 
 
+def _job(body: Mapping[str, Any]) -> State:
+    status = body.get("status") or {}
+    if (condition(body, "Complete") or {}).get("status") == "True":
+        return State(True, "has run to its end")
+    failed = condition(body, "Failed") or condition(body, "FailureTarget") or {}
+    if failed.get("status") == "True":
+        return State(False, ": ".join(filter(None, ("failed", failed.get("reason"), failed.get("message")))))
+    return State(False, f"{status.get('succeeded', 0)} of {body['spec'].get('completions') or 1} have succeeded")
+
+
 def _namespace(body: Mapping[str, Any]) -> State:
     phase = (body.get("status") or {}).get("phase", "")
     return State(phase == "Active", phase or "is being made")
@@ -105,6 +115,7 @@ _JUDGES = {
     "Deployment": _deployment,
     "StatefulSet": _stateful_set,
     "InferenceService": _inference_service,
+    "Job": _job,
     "Pod": _pod,
     "Namespace": _namespace,
 }

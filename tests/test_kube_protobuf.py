@@ -35,6 +35,12 @@ OBJECTS = {
         "metadata": {"name": "d1", "namespace": "o1", "labels": {"app": "d1"}},
         "spec": {"replicas": 2, "selector": {"matchLabels": {"app": "d1"}}, "template": TEMPLATE},
     },
+    "imperative-job": {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": "j1", "namespace": "o1"},
+        "spec": {"template": {"spec": {"containers": [{"name": "j1", "image": "grade:1"}], "restartPolicy": "Never"}}},
+    },
     "token": {
         "apiVersion": "authentication.k8s.io/v1",
         "kind": "TokenRequest",
@@ -55,7 +61,7 @@ def test_zero_replicas_are_a_choice():
 
 def test_a_kind_that_is_not_known_is_refused_with_another_way():
     with pytest.raises(ApiError, match="--dry-run=client -o yaml") as refused:
-        protobuf.decode(BODIES["imperative-job"])
+        protobuf.decode(BODIES["imperative-job"].replace(b"\x12\x03Job", b"\x12\x03Cat"))
     assert refused.value.code == 415
 
 

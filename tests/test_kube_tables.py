@@ -23,6 +23,7 @@ RECORDED = {
     "Route": "Name*, Host, Admitted, Service, TLS",
     "Application": "Name*, Sync Status, Health Status, Revision/10, Project/10",
     "ReplicaSet": "Name*, Desired:integer, Current:integer, Ready:integer, Age, Containers/1, Images/1, Selector/1",
+    "Job": "Name*, Status, Completions, Duration, Age, Containers/1, Images/1, Selector/1",
     "Namespace": "Name*, Status, Age",
     "Pod": "Name*, Ready, Status, Restarts, Age, IP/1, Node/1, Nominated Node/1, Readiness Gates/1",
     "Event": "Last Seen, Type, Reason, Object, Subobject/1, Source/1, Message, First Seen/1, Count/1, Name/1*",
@@ -60,6 +61,7 @@ def test_an_object_of_which_nothing_is_known_has_cells(kind):
     assert len(row(kind, {"spec": {}})["cells"]) == len(columns.of_kind(BY_NAME[kind]))
 
 
+TOOK = {"startTime": "2026-01-01T10:00:00Z", "completionTime": "2026-01-01T10:01:05Z"}
 TEMPLATE = {"spec": {"containers": [{"name": "web", "image": "example/web:2"}]}}
 SELECTED = {"selector": {"matchLabels": {"app": "web"}}, "template": TEMPLATE}
 COUNTED = {"readyReplicas": 3, "updatedReplicas": 3, "availableReplicas": 3, "replicas": 3}
@@ -104,6 +106,22 @@ COUNTED = {"readyReplicas": 3, "updatedReplicas": 3, "availableReplicas": 3, "re
             ["x", "IPv4", "8080,any", "10.1.0.9,10.1.0.9,10.1.0.9 + 2 more...", "5d"],
         ),
         ("StatefulSet", {"spec": {"replicas": 1, **SELECTED}}, ["x", "0/1", "5d", "web", "example/web:2"]),
+        (
+            "Job",
+            {"spec": {"completions": 3, **SELECTED}, "status": {"succeeded": 1, "startTime": CREATED}},
+            ["x", "Running", "1/3", "5d", "5d", "web", "example/web:2", "app=web"],
+        ),
+        ("Job", {"spec": {"parallelism": 3}}, ["x", "Running", "0/1 of 3", "", "5d", "", "", "<none>"]),
+        (
+            "Job",
+            {"spec": {}, "status": {**TOOK, "conditions": [{"type": "Complete", "status": "True"}]}},
+            ["x", "Complete", "0/1", "65s", "5d", "", "", "<none>"],
+        ),
+        (
+            "Job",
+            {"spec": {}, "status": {"conditions": [{"type": "FailureTarget", "status": "True"}]}},
+            ["x", "FailureTarget", "0/1", "", "5d", "", "", "<none>"],
+        ),
         (
             "PersistentVolumeClaim",
             {

@@ -14,6 +14,8 @@ POD = {"containers": [{"name": "c", "image": "i"}]}
 TEMPLATE = {"metadata": {"labels": {"app": "v"}}, "spec": POD}
 SPEC = {"selector": {"matchLabels": {"app": "v"}}, "template": TEMPLATE}
 PORT = {"port": 80}
+JOB = {"template": {"spec": {**POD, "restartPolicy": "Never"}}}
+INDEXED = {"completionMode": "Indexed", "completions": 3, "parallelism": 3}
 ROUTE = {"to": {"kind": "Service", "name": "web"}}
 MODEL = {"predictor": {"model": {"modelFormat": {"name": "vLLM"}}}}
 
@@ -127,13 +129,23 @@ CHANGES = [
      "field is immutable"),
     ("StatefulSet", {"spec": {**SPEC, "serviceName": "a"}}, {"spec": {**SPEC, "serviceName": "b"}}, "spec",
      "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template'"),
+    ("Job", {"spec": JOB}, {"spec": {**JOB, "completions": 2}}, "spec.completions", "field is immutable"),
+    ("Job", {"spec": {**JOB, **INDEXED}}, {"spec": {**JOB, **INDEXED, "completions": 4}}, "spec.completions",
+     "can only be modified in tandem with spec.parallelism"),
+    ("Job", {"spec": JOB}, {"spec": {**JOB, "completionMode": "Indexed"}}, "spec.completionMode", "field is immutable"),
+    ("Job", {"spec": JOB}, {"spec": {**JOB, "template": {"spec": {**POD, "restartPolicy": "OnFailure"}}}},
+     "spec.template", "field is immutable"),
+    ("Job", {"spec": {**JOB, "suspend": True}}, {"spec": {**JOB, "template": {"spec": {**POD, "hostname": "x"}}}},
+     "spec.template", "field is immutable"),
     ("Pod", {"spec": POD}, {"spec": {**POD, "hostname": "x"}}, "spec", "pod updates may not change fields other than"),
     ("PersistentVolumeClaim", {"spec": {"accessModes": ["ReadWriteOnce"]}},
      {"spec": {"accessModes": ["ReadWriteMany"]}}, "spec", "spec is immutable after creation"),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "old", "new", "field", "words"), CHANGES, ids=[case[0] for case in CHANGES])
+@pytest.mark.parametrize(
+    ("name", "old", "new", "field", "words"), CHANGES, ids=[f"{case[0]} {case[3]}" for case in CHANGES]
+)
 def test_what_may_not_change(schemas, kind_of, name, old, new, field, words):
     kind, metadata = kind_of(name), {"metadata": {"name": "v"}}
     before, after = [schemas.default(kind, schemas.decode(kind, {**metadata, **one})[0]) for one in (old, new)]

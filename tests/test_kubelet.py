@@ -27,6 +27,7 @@ from maas_lab.local.kube.controllers.client import (
     CLAIM,
     DEPLOYMENT,
     EVENT,
+    JOB,
     NODE,
     POD,
     REPLICA_SET,
@@ -431,6 +432,21 @@ def test_a_pod_that_is_not_restarted_ends(live, policy, code, phase, reason):
     assert (status["restartCount"], status["state"]["terminated"]["reason"]) == (0, reason)
     ended = {"Succeeded": "PodCompleted", "Failed": "PodFailed"}[phase]
     assert condition(live.get(POD, "web")["status"], "Ready")["reason"] == ended
+
+
+def test_the_pods_of_an_indexed_job_run_to_their_ends(live):
+    """Each process ends with its index as exit code, so the first index succeeds and the second does not."""
+    index = "metadata.labels['batch.kubernetes.io/job-completion-index']"
+    env = [{"name": "CRASH", "valueFrom": {"fieldRef": {"fieldPath": index}}}]
+    spec = {"completions": 2, "parallelism": 2, "completionMode": "Indexed", "backoffLimitPerIndex": 0}
+    live.create(JOB, "grade", {**spec, "template": {"spec": pod_spec(web(env=env), restartPolicy="Never")}})
+    live.until(lambda: condition(live.get(JOB, "grade")["status"], "Failed"), "the Job to be over")
+    told = live.get(JOB, "grade")["status"]
+    assert (told["completedIndexes"], told["failedIndexes"], told["succeeded"], told["failed"]) == ("0", "1", 1, 1)
+    pods = {pod["metadata"]["generateName"]: pod["status"]["phase"] for pod in live.pods()}
+    assert pods == {"grade-0-": "Succeeded", "grade-1-": "Failed"}
+    live.delete(JOB, "grade")  # batch/v1 leaves its pods where nothing is said of them
+    assert len(live.pods()) == 2
 
 
 def test_an_unknown_image_is_told_as_a_kubelet_tells_it_and_can_be_mended(live):

@@ -131,6 +131,14 @@ def _is_failure(reason: str) -> bool:
     return reason.startswith("Err") or reason.endswith(("Error", "BackOff"))
 
 
+def _job(obj: Object) -> Health:
+    for type_, how in (("Failed", DEGRADED), ("Complete", HEALTHY), ("Suspended", SUSPENDED)):
+        found = condition(status(obj), type_)
+        if found and found["status"] == "True":
+            return Health(how, found.get("message", ""))
+    return Health(PROGRESSING)
+
+
 def _claim(obj: Object) -> Health:
     found = {"Bound": HEALTHY, "Pending": PROGRESSING, "Lost": DEGRADED}
     return Health(found.get(status(obj).get("phase", ""), UNKNOWN))
@@ -170,6 +178,7 @@ def _inference_service(obj: Object) -> Health:
 _RULES: dict[str, Callable[[Object], Health]] = {
     "Deployment": _deployment,
     "InferenceService": _inference_service,
+    "Job": _job,
     "PersistentVolumeClaim": _claim,
     "Pod": _pod,
     "ReplicaSet": _replica_set,

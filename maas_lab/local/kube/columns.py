@@ -96,6 +96,15 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         *TEMPLATE,
         SELECTOR,
     ),
+    "Job": (
+        NAME,
+        Column("Status", cells.job_status),
+        Column("Completions", cells.completions),
+        Column("Duration", cells.job_duration),
+        AGE,
+        *TEMPLATE,
+        SELECTOR,
+    ),
     "Pod": (
         NAME,
         Column("Ready", cells.pod_ready),

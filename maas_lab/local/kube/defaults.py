@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 RBAC = "rbac.authorization.k8s.io"
+MOST_FAILURES = 2**31 - 1  # of a Job that limits them for each index
 
 
 def default(root: Node, kind: Kind, obj: dict[str, Any]) -> dict[str, Any]:
@@ -116,6 +117,16 @@ def _stateful_set(value: dict[str, Any]) -> None:
         claim.update(apiVersion="v1", kind="PersistentVolumeClaim")
 
 
+def _job(value: dict[str, Any]) -> None:
+    """Let a Job that says neither how often nor how many at once run one pod to its end."""
+    if value.get("completions") is None and value.get("parallelism") is None:
+        value["completions"] = 1
+    if value.get("parallelism") is None:
+        value["parallelism"] = 1
+    if value.get("backoffLimit") is None:
+        value["backoffLimit"] = 6 if value.get("backoffLimitPerIndex") is None else MOST_FAILURES
+
+
 def _container(value: dict[str, Any]) -> None:
     image = str(value.get("image", ""))
     tag = image.rpartition("/")[2].partition(":")[2]
@@ -206,6 +217,7 @@ def _subject(value: dict[str, Any]) -> None:
 _RULES: dict[str, Callable[[dict[str, Any]], None]] = {
     "Container": _container,
     "DeploymentStrategy": _strategy,
+    "JobSpec": _job,
     "PodSpec": _pod_spec,
     "Probe": _probe,
     "RoleRef": _reference,

@@ -16,6 +16,7 @@ from maas_lab.local.kube.texts import stamp
 
 ORPHAN, FOREGROUND = "orphan", "foregroundDeletion"
 POLICIES = {"Orphan": ORPHAN, "Foreground": FOREGROUND, "Background": None}
+DEFAULTS = {"Job": "Orphan"}  # what batch/v1 has kept from its first clients; kubectl always says what it means
 RETURNED = {"Pod", "Service", "ServiceAccount", "PersistentVolumeClaim"}  # answered with the object, not a Status
 
 
@@ -35,6 +36,14 @@ class DeleteOptions:
     uid: str = ""
     version: str = ""
     dry_run: bool = False
+
+
+def warnings(kind: Kind, how: DeleteOptions) -> tuple[str, ...]:
+    """Return what whoever deletes should hear: that a Job leaves its pods where nothing is said of them."""
+    if how.policy or DEFAULTS.get(kind.kind) != "Orphan":
+        return ()
+    told = f"child pods are preserved by default when {kind.plural} are deleted; set propagationPolicy=Background"
+    return (f"{told} to remove them or set propagationPolicy=Orphan to suppress this warning",)
 
 
 def options(body: Any, query: dict[str, str]) -> DeleteOptions:
@@ -107,7 +116,7 @@ def _check(kind: Kind, obj: Object, how: DeleteOptions) -> None:
 
 def _marked(kind: Kind, obj: Object, how: DeleteOptions) -> Object | None:
     """Return an object marked as being deleted, or None where nothing keeps it."""
-    finalizers = _finalizers(obj["metadata"].get("finalizers") or [], how.policy)
+    finalizers = _finalizers(obj["metadata"].get("finalizers") or [], how.policy or DEFAULTS.get(kind.kind))
     if kind.kind == "Namespace":
         return _terminating(obj, finalizers)
     grace = _grace(kind, obj, how)

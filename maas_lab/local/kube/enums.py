@@ -16,6 +16,7 @@ ENUMS: dict[str, dict[str, str]] = {
     "ContainerPort": {"protocol": _PROTOCOL},
     "DeploymentStrategy": {"type": "Recreate RollingUpdate"},
     "HTTPGetAction": {"scheme": "HTTP HTTPS"},
+    "JobSpec": {"completionMode": "Indexed NonIndexed", "podReplacementPolicy": "Failed TerminatingOrFailed"},
     "NamespaceStatus": {"phase": "Active Terminating"},
     "NodeSelectorRequirement": {"operator": "DoesNotExist Exists Gt In Lt NotIn"},  # codespell:ignore
     "PersistentVolumeClaimSpec": {"accessModes": _ACCESS, "volumeMode": "Block Filesystem"},

@@ -148,9 +148,10 @@ class Handlers:
         return self._written(call, self._objects.apply(call.target, change, options))
 
     def _delete(self, call: Call) -> Response:
-        left = deletion.delete(self._objects, call.target, self._delete_options(call))
+        how = self._delete_options(call)
+        left = deletion.delete(self._objects, call.target, how)
         shown = left if left["kind"] == "Status" else tables.one(call.target.kind, left, call.form)
-        return respond(shown, call.form)
+        return respond(shown, call.form, warnings=deletion.warnings(call.target.kind, how))
 
     def _deletecollection(self, call: Call) -> Response:
         how = self._delete_options(call)

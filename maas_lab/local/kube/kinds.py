@@ -109,6 +109,7 @@ KINDS: tuple[Kind, ...] = (
     _workload("Deployment", "deploy"),
     _workload("ReplicaSet", "rs"),
     _workload("StatefulSet", "sts"),
+    Kind("batch", "v1", "Job", "jobs", "job", True, categories=("all",), subresources=(STATUS,)),
     Kind("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices", "endpointslice", True, verbs=READ),
     _review("authentication.k8s.io", "TokenReview"),
     _review("authorization.k8s.io", "LocalSubjectAccessReview", namespaced=True),

@@ -27,6 +27,9 @@ _POD_SPEC = """3 restartPolicy, 4 terminationGracePeriodSeconds int, 5 activeDea
 _CONTAINER = """1 name, 2 image, 3 command *text, 4 args *text, 5 workingDir, 6 ports *ContainerPort, 7 env *EnvVar,
     8 resources Resources, 9 volumeMounts *VolumeMount, 13 terminationMessagePath, 14 imagePullPolicy, 16 stdin bool,
     17 stdinOnce bool, 18 tty bool, 19 envFrom *EnvFrom, 20 terminationMessagePolicy"""
+_JOB_SPEC = """1 parallelism int, 2 completions int, 3 activeDeadlineSeconds int, 4 selector LabelSelector,
+    5 manualSelector bool, 6 template PodTemplate, 7 backoffLimit int, 8 ttlSecondsAfterFinished int, 9 completionMode,
+    10 suspend bool, 12 backoffLimitPerIndex int, 13 maxFailedIndexes int, 14 podReplacementPolicy, 15 managedBy"""
 _METADATA = """1 name, 2 generateName, 3 namespace, 4 selfLink, 5 uid, 6 resourceVersion, 7 generation int,
     8 creationTimestamp Time, 9 deletionTimestamp Time, 10 deletionGracePeriodSeconds int, 11 labels map text,
     12 annotations map text, 13 ownerReferences *OwnerReference, 14 finalizers *text"""
@@ -59,6 +62,8 @@ FIELDS: dict[str, Fields] = {
         "Deployment": f"{_OBJECT}, 2 spec DeploymentSpec, 3 status Empty",
         "DeploymentSpec": """1 replicas int, 2 selector LabelSelector, 3 template PodTemplate, 4 strategy Strategy,
             5 minReadySeconds int, 6 revisionHistoryLimit int, 7 paused bool, 9 progressDeadlineSeconds int""",
+        "Job": f"{_OBJECT}, 2 spec JobSpec, 3 status Empty",
+        "JobSpec": _JOB_SPEC,
         "Strategy": "1 type, 2 rollingUpdate RollingUpdate",
         "RollingUpdate": "1 maxUnavailable IntOrString, 2 maxSurge IntOrString",
         "LabelSelector": "1 matchLabels map text, 2 matchExpressions *Requirement",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from maas_lab.local.kube import addresses, quantities
+from maas_lab.local.kube import addresses, jobs, quantities
 from maas_lab.local.kube.addresses import SERVICE
 from maas_lab.local.kube.kinds import STATUS, Kind
 from maas_lab.local.kube.store import Object, Store
@@ -138,6 +138,7 @@ def _begin_pod(obj: Object, store: Store) -> Object:
 
 
 _BEGINS = {
+    "Job": lambda obj, store: jobs.begin(obj),
     "Namespace": _begin_namespace,
     "PersistentVolumeClaim": _begin_claim,
     "Pod": _begin_pod,

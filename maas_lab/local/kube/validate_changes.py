@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from maas_lab.local.kube import syntax, validate_rbac
+from maas_lab.local.kube import jobs, syntax, validate_rbac
 from maas_lab.local.kube.status import Cause
 
 Object = dict[str, Any]
@@ -90,6 +90,7 @@ CHANGES: dict[str, Callable[[Object, Object], Iterable[Cause]]] = {
     "ClusterRoleBinding": validate_rbac.binding_changes,
     "ConfigMap": _frozen,
     "Deployment": _workload_changes,
+    "Job": jobs.changes,
     "PersistentVolumeClaim": _claim_changes,
     "Pod": _pod_changes,
     "ReplicaSet": _workload_changes,

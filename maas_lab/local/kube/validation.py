@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from maas_lab.local.kube import quantities, syntax, validate_custom, validate_metadata, validate_pods, validate_rbac
+from maas_lab.local.kube import (
+    jobs,
+    quantities,
+    syntax,
+    validate_custom,
+    validate_metadata,
+    validate_pods,
+    validate_rbac,
+)
 from maas_lab.local.kube.kinds import Kind
 from maas_lab.local.kube.schema import Schemas
 from maas_lab.local.kube.status import Cause
@@ -182,6 +190,7 @@ _CHECKS: dict[str, _Check] = {
     "ClusterRoleBinding": validate_rbac.cluster_role_binding,
     "ConfigMap": _config_map,
     "Deployment": _deployment,
+    "Job": jobs.problems,
     "PersistentVolumeClaim": _claim,
     "Pod": _pod,
     "ReplicaSet": _replica_set,

@@ -1,7 +1,8 @@
 """The local control plane as the recorded one was set up: all controllers, one node, and a script for a kubelet.
 
 `python control_plane.py --home FOLDER --schemas FILE`. As in the recording, the script says of every pod that is placed
-that it runs and is ready, and of every pod that is to end that it has ended; nothing is started.
+that it runs and is ready, then of one with the image `grade` that it has succeeded, and of every pod that is to end
+that it has ended; nothing is started.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from maas_lab.local.kube.texts import now
 
 NAME = "lab-node"
 OFFERED = {"cpu": "4", "memory": "16Gi", "pods": "110", "ephemeral-storage": "50Gi", "maas-lab.dev/gpu-slot": "2"}
-ADDRESS = "10.1.0.9"
+ADDRESS, HOST = "10.1.0.9", "10.0.0.1"
 
 
 class Script:
@@ -43,6 +44,8 @@ class Script:
             deletion.delete(self._objects, target, deletion.DeleteOptions(grace_s=0))
         elif pod["status"]["phase"] == "Pending":
             self._client.update_status(POD, pod, running(pod))
+        elif pod["status"]["phase"] == "Running" and pod["spec"]["containers"][0]["image"].startswith("grade:"):
+            self._client.update_status(POD, pod, ended(pod))
 
 
 def running(pod: dict) -> dict:
@@ -53,11 +56,26 @@ def running(pod: dict) -> dict:
     return {
         **pod["status"],
         "phase": "Running",
+        "hostIP": HOST,
         "podIP": ADDRESS,
         "podIPs": [{"ip": ADDRESS}],
         "startTime": at,
         "conditions": [*pod["status"]["conditions"], *conditions],
         "containerStatuses": [{"name": c["name"], "image": c["image"], **told} for c in pod["spec"]["containers"]],
+    }
+
+
+def ended(pod: dict) -> dict:
+    at = now()
+    conditions = {one["type"]: one for one in pod["status"]["conditions"]}
+    told = {"Initialized": "True", "Ready": "False", "ContainersReady": "False", "PodScheduled": "True"}
+    state = {"terminated": {"exitCode": 0, "reason": "Completed", "startedAt": at, "finishedAt": at}}
+    containers = [{**one, "ready": False, "state": state} for one in pod["status"]["containerStatuses"]]
+    phase = {"phase": "Succeeded", "containerStatuses": containers}
+    return {
+        **pod["status"],
+        **phase,
+        "conditions": [{**conditions[type_], "status": is_} for type_, is_ in told.items()],
     }
 
 

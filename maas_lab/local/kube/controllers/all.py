@@ -9,6 +9,8 @@ from maas_lab.local.kube.controllers.cluster_roles import ClusterRoles
 from maas_lab.local.kube.controllers.deployments import Deployments
 from maas_lab.local.kube.controllers.endpoint_slices import EndpointSlices, Reach
 from maas_lab.local.kube.controllers.inference_services import Addresses, InferenceServices
+from maas_lab.local.kube.controllers.job_cleanup import Finished, LeftPods
+from maas_lab.local.kube.controllers.jobs import Jobs
 from maas_lab.local.kube.controllers.replica_sets import ReplicaSets
 from maas_lab.local.kube.controllers.routes import Hosts, Routes, local_host
 from maas_lab.local.kube.controllers.scheduler import Scheduler
@@ -41,6 +43,9 @@ def start(
         Deployments(manager, clock),
         ReplicaSets(manager, clock),
         StatefulSets(manager, clock),
+        Jobs(manager, clock),
+        LeftPods(manager),
+        Finished(manager, clock),
         Claims(manager, clock),
         ClusterRoles(Client(objects, AGGREGATION)),
         EndpointSlices(manager, clock, reach),

@@ -15,6 +15,7 @@ CLAIM, CONFIG_MAP, EVENT, NAMESPACE, NODE, POD, SECRET, SERVICE = (
     for kind in ("PersistentVolumeClaim", "ConfigMap", "Event", "Namespace", "Node", "Pod", "Secret", "Service")
 )
 DEPLOYMENT, REPLICA_SET, STATEFUL_SET = (of("apps/v1", kind) for kind in ("Deployment", "ReplicaSet", "StatefulSet"))
+JOB = of("batch/v1", "Job")
 ENDPOINT_SLICE = of("discovery.k8s.io/v1", "EndpointSlice")
 ROUTE = of("route.openshift.io/v1", "Route")
 INFERENCE_SERVICE = of("serving.kserve.io/v1beta1", "InferenceService")
@@ -75,13 +76,13 @@ class Client:
         spec = {**pod["spec"], "nodeName": node}
         return self._objects.change(POD, pod, lambda old: {**old, "spec": spec, "status": status})
 
-    def delete(self, kind: Kind, obj: Object) -> None:
-        """Delete this very object, and in the background what it owns.
+    def delete(self, kind: Kind, obj: Object, policy: str = "Background") -> None:
+        """Delete this very object, and what it owns as the policy says.
 
         Raises:
             ApiError: it is gone.
         """
-        how = deletion.DeleteOptions(policy="Background", uid=obj["metadata"]["uid"])
+        how = deletion.DeleteOptions(policy=policy, uid=obj["metadata"]["uid"])
         deletion.delete(self._objects, _target(kind, obj), how)
 
 
