@@ -17,10 +17,11 @@ def since(text: str | None) -> str:
     """Return how long ago a time was, in the short form of kubectl."""
     if not text:
         return UNKNOWN
-    return duration(int((datetime.now(UTC) - _time(text)).total_seconds()))
+    return duration(int((datetime.now(UTC) - moment(text)).total_seconds()))
 
 
-def _time(text: str) -> datetime:
+def moment(text: str) -> datetime:
+    """Return the time that an object carries."""
     return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
@@ -137,32 +138,6 @@ def restarts(obj: Object) -> str:
     count = sum(one.get("restartCount", 0) for one in statuses)
     last = max(filter(None, ended), default=None)
     return f"{count} ({since(last)} ago)" if count and last else str(count)
-
-
-def job_status(obj: Object) -> str:
-    """Return how a Job is: the condition that matters most, else that it runs."""
-    found = [one for one in ("Complete", "Failed") if condition(one)(obj) == "True"]
-    if not found and obj["metadata"].get("deletionTimestamp"):
-        return "Terminating"
-    found += [one for one in ("Suspended", "FailureTarget", "SuccessCriteriaMet") if condition(one)(obj) == "True"]
-    return found[0] if found else "Running"
-
-
-def completions(obj: Object) -> str:
-    """Return how many of the wanted pods of a Job have succeeded."""
-    done, wanted = (obj.get("status") or {}).get("succeeded", 0), obj["spec"].get("completions")
-    at_once = obj["spec"].get("parallelism", 1)
-    if wanted is None:
-        return f"{done}/1 of {at_once}" if at_once > 1 else f"{done}/1"
-    return f"{done}/{wanted}"
-
-
-def job_duration(obj: Object) -> str:
-    """Return how long a Job has taken."""
-    began, ended = (value(obj, f"status.{name}") for name in ("startTime", "completionTime"))
-    if not began or not ended:
-        return since(began) if began else ""
-    return duration(int((_time(ended) - _time(began)).total_seconds()))
 
 
 def used(resource: str) -> Callable[[Object], str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from maas_lab.local.kube import cells
+from maas_lab.local.kube import cells, job_cells
 from maas_lab.local.kube.kinds import Kind
 
 Object = dict[str, Any]
@@ -98,9 +98,9 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
     ),
     "Job": (
         NAME,
-        Column("Status", cells.job_status),
-        Column("Completions", cells.completions),
-        Column("Duration", cells.job_duration),
+        Column("Status", job_cells.status),
+        Column("Completions", job_cells.completions),
+        Column("Duration", job_cells.duration),
         AGE,
         *TEMPLATE,
         SELECTOR,
