@@ -55,7 +55,7 @@ def arrived(app: Object, revision: str) -> bool:
     """
     status, name = app.get("status") or {}, app["metadata"]["name"]
     sync, state = status.get("sync") or {}, status.get("operationState") or {}
-    hint = "mend it and lab.gitops.commit(...), or lab.gitops.revert()"
+    hint = "mend it and commit(...), or take it back with revert()"
     for one in status.get("conditions") or []:
         if one["type"] == "InvalidSpecError" or (one["type"].endswith("Error") and revision[:7] in one["message"]):
             raise Rejected(f"{name} cannot take commit {revision[:7]}", one["message"], hint)

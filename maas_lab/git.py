@@ -1,4 +1,4 @@
-"""Keep a deployment repository with git: a bare one that the cluster follows, and the learner's clone of it."""
+"""Keep a deployment repository with git: a bare one that the cluster follows, or a fork, and the learner's clone."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ QUIET = ("-c", "core.hooksPath=/dev/null", "-c", "commit.gpgSign=false", "-c", "
 
 
 class Repository:
-    """A clone that pushes to a bare repository beside it.
+    """A clone that pushes to a bare repository beside it, or to one elsewhere.
 
     Args:
-        folder: the clone; the bare one has `.git` at the end of its name.
+        folder: the clone; the bare one beside it has `.git` at the end of its name.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -26,8 +26,24 @@ class Repository:
 
     @property
     def exists(self) -> bool:
-        """Whether both are there."""
-        return (self.folder / ".git").is_dir() and (self.server / "HEAD").is_file()
+        """Whether the clone is there, and what it was cloned from, if that is beside it."""
+        is_there = (self.folder / ".git").is_dir()
+        return is_there and ((self.server / "HEAD").is_file() or self.address != str(self.server))
+
+    @property
+    def address(self) -> str:
+        """What was cloned."""
+        return self.git("remote", "get-url", "origin")
+
+    @property
+    def branch(self) -> str:
+        """The branch that is checked out."""
+        return self.git("branch", "--show-current")
+
+    @property
+    def pushed(self) -> str:
+        """The last commit of the branch that was pushed."""
+        return self.revision(f"origin/{self.branch}")
 
     def create(self, content: Path, name: str) -> None:
         """Make both, with a folder's content as the first commit; what is there stays as it is.
@@ -50,11 +66,33 @@ class Repository:
         _git("init", "-q", "--bare", "-b", BRANCH, str(self.server))
         _git("init", "-q", "-b", BRANCH, str(self.folder))
         self.git("remote", "add", "origin", str(self.server))
+        self._sign()
+        shutil.copytree(content, self.folder / name)
+        self.commit("The platform as the lab ships it")
+
+    def clone(self, address: str, branch: str = "") -> None:
+        """Clone a repository.
+
+        Args:
+            address: of the repository.
+            branch: begun anew where its own main branch stands, and pushed over what has this name; empty keeps to
+                the main branch.
+
+        Raises:
+            EnvironmentFault: git is not installed.
+            UsageError: git refuses.
+        """
+        _git(*QUIET, "clone", "-q", "--no-recurse-submodules", "--", address, str(self.folder))
+        self._sign()
+        if branch:
+            self.git("switch", "-q", "--no-track", "-C", branch, "origin/HEAD")
+            self.git("push", "-q", "--force", "origin", f"HEAD:refs/heads/{branch}")
+
+    def _sign(self) -> None:
+        """Give commits an author, where the user has told git none."""
         for key, value in AUTHOR.items():
             if not self._configured(key):
                 self.git("config", key, value)
-        shutil.copytree(content, self.folder / name)
-        self.commit("The platform as the lab ships it")
 
     def git(self, *arguments: str) -> str:
         """Run git in the clone and return what it prints.
@@ -80,7 +118,7 @@ class Repository:
 
     def push(self) -> str:
         """Push the branch, and return its last commit."""
-        self.git("push", "-q", "origin", f"HEAD:{BRANCH}")
+        self.git("push", "-q", "origin", f"HEAD:refs/heads/{self.branch}")
         return self.revision()
 
     def revert(self, revision: str = "HEAD") -> str:
@@ -102,6 +140,11 @@ class Repository:
         """Return the first line of a commit's message; empty when the commit is not here."""
         done = shell.run(["git", "-C", str(self.folder), "log", "-1", "--format=%s", "--end-of-options", revision])
         return done.stdout.strip() if done.code == 0 else ""
+
+    def holds(self, older: str, newer: str) -> bool:
+        """Tell whether a commit is in the history of another."""
+        known = ["git", "-C", str(self.folder), "merge-base", "--is-ancestor", older, newer]
+        return shell.run(known).code == 0
 
     def remove(self) -> None:
         """Delete both."""

@@ -4,6 +4,8 @@ lab.gitops.create()                    # the repository, and the Applications
 lab.gitops.status()
 lab.gitops.commit("A longer context")  # after a file in lab.gitops.folder has changed
 lab.gitops.wait()
+
+For a platform of your own beside the lab's, the same is under `lab.gitops.in_namespace(...)`.
 """
 
 from __future__ import annotations
@@ -12,16 +14,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from maas_lab import following, manifests, settings, wait
+from maas_lab import applications, following, manifests, settings, wait
+from maas_lab.applications import PARTS, Followers
 from maas_lab.cluster import Cluster
 from maas_lab.errors import ClusterUnreachable, NotFound, UsageError
 from maas_lab.following import Deployed, Followed, Object
-from maas_lab.git import BRANCH, Repository
+from maas_lab.git import Repository
 from maas_lab.objects import plain
 from maas_lab.tables import Table, Text
 
-NAMESPACE = "openshift-gitops"
-PARTS = {"maas-infrastructure": "infrastructure", "maas-models": "models"}
+NAMESPACE = applications.HOME
 REFRESH = "argocd.argoproj.io/refresh"
 
 
@@ -47,9 +49,25 @@ class GitOps:
         is_here: bool,
         home: Path | None = None,
     ) -> None:
-        self._cluster, self._namespace, self._manifests = cluster, namespace, folder
+        self._cluster, self._followers, self._manifests = cluster, Followers.of_the_lab(namespace), folder
         self._facts, self._is_here = facts, is_here
-        self._repository = Repository((home or settings.load().home) / settings.DEPLOYMENT)
+        self._home = home or settings.load().home
+        self._repository = Repository(self._home / settings.DEPLOYMENT)
+
+    def in_namespace(self, namespace: str) -> GitOps:
+        """Return the same for a platform of your own: with a repository of its own, and Applications in its namespace.
+
+        Args:
+            namespace: of that platform, e.g. what `lab.cluster.own_namespace(...)` returns.
+        """
+        own = GitOps(self._cluster, namespace, self._manifests, self._facts, is_here=self._is_here, home=self._home)
+        own._followers = Followers.of_ones_own(namespace)
+        own._repository = Repository(self._home / settings.DEPLOYMENTS / namespace)
+        return own
+
+    def __repr__(self) -> str:
+        own = self._followers.is_own
+        return f'lab.gitops.in_namespace("{self._followers.namespace}")' if own else "lab.gitops"
 
     @property
     def folder(self) -> Path:
@@ -59,44 +77,58 @@ class GitOps:
             NotFound: there is none yet.
         """
         if not self._repository.exists:
-            raise NotFound(f"there is no repository in {self._repository.folder}", hint="lab.gitops.create() makes one")
+            raise NotFound("there is no deployment repository yet", hint=f"{self}.clone(), or .create()")
         return self._repository.folder
 
-    def create(self, repository: str | None = None, revision: str = BRANCH) -> Table[Followed] | Text:
+    def overlay(self, part: str) -> Path:
+        """Return the folder of the clone that the Application of a part follows.
+
+        Args:
+            part: `infrastructure` or `models`.
+        """
+        return self.folder / "manifests" / self._facts[f"{part}-overlay"]
+
+    def clone(self, repository: str = "") -> Text:
+        """Clone the deployment repository into `folder`, and tell its last commit; a clone that is there stays.
+
+        Args:
+            repository: its address, e.g. that of your fork; empty makes one in the lab's home. On a cluster that cannot
+                read this machine's files, empty returns the commands that make one.
+
+        Raises:
+            EnvironmentFault: git is not installed.
+            UsageError: git refuses; why is what it says.
+        """
+        if self._repository.exists:
+            if repository not in ("", cloned := self._repository.address):
+                hint = f"{self}.remove(repository=True) deletes that one"
+                raise UsageError(f"{self._repository.folder} is a clone of {cloned}", f"not of {repository}", hint)
+        elif repository:
+            self._repository.clone(repository, self._followers.namespace if self._followers.is_own else "")
+        elif self._is_here:
+            self._repository.create(self._manifests, "manifests")
+        else:
+            return Text(_COMMANDS.format(folder=self._manifests))
+        return Text(f"branch {self._repository.branch}: {self._repository.subject('HEAD')}")
+
+    def create(self, repository: str = "", revision: str = "") -> Table[Followed] | Text:
         """Make the platform follow a repository of its manifests; a second time changes nothing.
 
         Args:
-            repository: its address, as the cluster reaches it; None makes one in the lab's home. On a cluster that
-                cannot read this machine's files, None returns the commands that make one.
-            revision: branch, tag or commit to follow.
+            repository: as `clone` takes it; the clone's, where there is one.
+            revision: branch, tag or commit to follow; the clone's branch when left out.
 
         Raises:
             NotFound: the cluster has no Argo CD.
             EnvironmentFault: git is not installed.
         """
-        if repository is None and not self._is_here:
-            return Text(_COMMANDS.format(folder=self._manifests))
-        if repository is None:
-            self._repository.create(self._manifests, "manifests")
-            repository = str(self._repository.server)
-        self._cluster.apply(self._objects(repository, revision), force=True)
+        told = self.clone(repository)
+        if not self._repository.exists:
+            return told
+        source = self._repository.address, revision or self._repository.branch
+        objects = self._followers.objects(self._manifests, self._facts, *source, eager=self._is_here)
+        self._cluster.apply(objects, force=True)
         return self.status()
-
-    def _objects(self, repository: str, revision: str) -> list[dict[str, Any]]:
-        """Return project and Applications with their parameters."""
-        found = manifests.render(self._manifests / "gitops")
-        for one in found:
-            spec = one["spec"]
-            if one["kind"] == "AppProject":
-                spec["sourceRepos"] = [repository]
-                spec["destinations"] = [{**spec["destinations"][0], "namespace": self._namespace}]
-                continue
-            path = f"manifests/{self._facts[PARTS[one['metadata']['name']] + '-overlay']}"
-            spec["source"] = {"repoURL": repository, "targetRevision": revision, "path": path}
-            spec["destination"]["namespace"] = self._namespace
-            if self._is_here:  # the repair of a bad commit need not wait for the tries of that one
-                spec["syncPolicy"]["retry"]["refresh"] = True
-        return found
 
     def status(self) -> Table[Followed]:
         """Return how the Applications stand: against Git, and by themselves."""
@@ -104,6 +136,9 @@ class GitOps:
 
     def commit(self, message: str) -> str:
         """Commit and push all changes in the folder, and return the commit.
+
+        Args:
+            message: why, in a line.
 
         Raises:
             UsageError: nothing has changed, or git refuses.
@@ -134,7 +169,7 @@ class GitOps:
             Rejected: the commit cannot be rendered or applied; why is what the cluster says of it.
             TookTooLong: it is not there in time.
         """
-        wanted = revision or self._checked().revision(f"origin/{BRANCH}")
+        wanted = revision or self._checked().pushed
         told = f"the platform to be synced to {wanted[:7]}"
         wait.until(
             lambda: all(following.arrived(one, wanted) for one in self._applications(name)),
@@ -179,7 +214,7 @@ class GitOps:
             ManifestError: its folder cannot be rendered.
         """
         [app] = self._applications(name)
-        wanted = manifests.render(self.folder / app["spec"]["source"]["path"], self._namespace)
+        wanted = manifests.render(self.folder / app["spec"]["source"]["path"], self._followers.namespace)
         wanted.sort(key=lambda one: one["kind"] != "Namespace")  # as the cluster applies them
         lines: list[str] = []
         for change, body in zip(self._cluster.apply(wanted, dry_run=True, force=True), wanted, strict=True):
@@ -215,8 +250,9 @@ class GitOps:
         Args:
             repository: delete the repository in the lab's home, too, with all that was changed in it.
         """
-        names = [f"application/{name}" for name in PARTS]
-        self._cluster.delete([*names, "appproject/maas"], NAMESPACE)
+        self._cluster.delete([f"application/{name}" for name in PARTS], self._followers.place)
+        if not self._followers.is_own:
+            self._cluster.delete(f"appproject/{self._followers.project}", applications.HOME)
         if repository:
             self._repository.remove()
 
@@ -234,9 +270,9 @@ class GitOps:
         if name and name not in PARTS:
             raise UsageError(f"there is no Application `{name}`", hint=f"there are: {', '.join(PARTS)}")
         try:
-            return [self._cluster.get("Application", one, NAMESPACE) for one in ([name] if name else PARTS)]
+            return [self._cluster.get("Application", one, self._followers.place) for one in ([name] if name else PARTS)]
         except NotFound as error:
-            raise NotFound("the platform does not follow Git yet", error.what, "lab.gitops.create()") from error
+            raise NotFound("the platform does not follow Git yet", error.what, f"{self}.create()") from error
 
     def _apply(self, app: Object, annotations: Mapping[str, str] | None = None, **fields: Any) -> None:
         """Write an Application anew with some fields changed."""
@@ -251,4 +287,4 @@ _COMMANDS = """\
 git init -b main maas-platform && cp -r {folder} maas-platform/
 cd maas-platform && git add . && git commit -m "The platform as the lab ships it"
 git remote add origin ADDRESS && git push -u origin main
-Then: lab.gitops.create("ADDRESS"), with the address as the cluster reaches it."""
+Then: clone("ADDRESS"), with the address as the cluster reaches it."""

@@ -182,7 +182,7 @@ class Lab:
         """The deployment repository and what follows it; `lab.gitops.create()` makes both."""
         from maas_lab.gitops import GitOps
 
-        return GitOps(self.cluster, self.namespace, MANIFESTS, self._platform.facts, is_here=bool(self._machine))
+        return GitOps(self.cluster, self.namespace, MANIFESTS, self._platform.facts, is_here=self._platform.is_here)
 
     @property
     def manifests(self) -> Path:
@@ -264,7 +264,7 @@ class Lab:
 
     def __repr__(self) -> str:
         version = self.cluster.version()
-        where = "local processes on this machine" if version.endswith("maas-lab-local") else self.cluster.server
+        where = "local processes on this machine" if self._platform.is_here else self.cluster.server
         gateway = f"LiteLLM {self.gateway.version()} at {self.gateway.url}"
         cluster = f"Kubernetes {version}, {where}, namespace {self.namespace}"
         portal = f"\n  portal:  {self.portal_url}" if self._platform.has_portal else ""

@@ -37,6 +37,7 @@ PROVIDES = (
     "list pods.metrics.k8s.io",
     "delete namespaces",
     "list nodes",
+    *(f"{verb} applications.argoproj.io" for verb in ("get", "patch", "delete")),
 )
 _ASKED = {CONNECTING: EVERYBODY, "provider": PROVIDES, "consumer": CONSUMER, "accountant": ACCOUNTANT}
 

@@ -46,6 +46,11 @@ class Platform:
         self.facts, self.uid = facts["data"], facts["metadata"].get("uid", "")
         self.model = self.facts["model"]
 
+    @property
+    def is_here(self) -> bool:
+        """Whether its pods are processes of this machine."""
+        return self.cluster.version().endswith("maas-lab-local")
+
     def gateway(self) -> Gateway:
         """Return the gateway with its administrator's key.
 

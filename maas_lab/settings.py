@@ -19,7 +19,8 @@ FACTS = "maas-lab"  # the ConfigMap there that says where everything is
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 INSTALLER = "MAAS_LAB_INSTALLER"
 COURSE = "course"  # the folder of the learner's own files in the lab's home
-DEPLOYMENT = "deployment"  # the learner's deployment repository there
+DEPLOYMENT = "deployment"  # the deployment repository of the lab's platform there
+DEPLOYMENTS = "deployments"  # and those of platforms of one's own
 INSIDE = (LOOPBACK, "localhost", ".svc", ".cluster.local")  # what no proxy leads to
 
 

@@ -5,20 +5,21 @@
 # people use it, and repair it when it breaks.
 #
 # **You will do**: complete a manifest, deploy database, gateway, portal and model in a namespace of your own, register
-# the model at a price, replace the gateway under traffic, and repair three faults.
+# the model at a price, replace the gateway under traffic, repair three faults, and let the platform follow Git.
 #
 # **You will learn**: what each part of the platform is for, how to read status, events and logs, why a healthy gateway
-# proves little, and how a change reaches users without a lost call.
+# proves little, how a change reaches users without a lost call, and what changes when only Git may change anything.
 #
-# **You need**: a running lab (`./lab up`), 2 GB of free memory for a second platform beside it, and about 40 minutes.
-# That is an estimate for reading and solving; the cells themselves run for about 35 seconds (measured 2026-11-28 on
-# two cores).
+# **You need**: a running lab (`./lab up`), 2 GB of free memory for a second platform beside it, git, and about 50
+# minutes. That is an estimate for reading and solving; the cells themselves run for about 45 seconds (measured
+# 2026-11-28 on two cores).
 
 # %% tags=["parameters"]
 prefix: str = "maas-lab-02"  # the name of your namespace begins with this
 callers: int = 2  # how many people ask at the same time while you replace the gateway
 copies: int = 2  # how many copies of the model you scale to; on GPUs, each needs one of its own
 patience: int = 600  # seconds to wait for pods at most; on a cluster, images come over the network
+repository: str = ""  # address of your fork, for a cluster that cannot read this machine's files
 
 # %% [markdown]
 # ## The story
@@ -98,7 +99,7 @@ print("missing:", missing or "none")
 # %% [markdown]
 # ## Read the folders before you apply them
 #
-# In an organisation you would clone a Git repository now. The lab brings its copy along.
+# In an organisation you would clone a Git repository now. The lab brings its copy along; a clone comes at the end.
 
 # %%
 for folder in sorted(lab.manifests.glob("*/*/*")):
@@ -565,10 +566,185 @@ overlays.compare(
 # "modelcar", so a restart downloads nothing. And with one GPU a new version must wait until the old one is gone: there
 # the change of a model does cost calls.
 #
-# What you did by hand, `apply` after each change, a program can do: it watches the Git repository and makes the cluster
-# equal to it. That is **GitOps**, and a later lesson: you change a file, push it, and delete something by hand to see
-# it come back (exercise 2.6).
+# ## Let the platform follow Git
 #
+# You applied every change by hand. What runs now stands in no file: the patch for the spend rows, the second copy, your
+# Route. **GitOps** turns it round: people change a Git repository, and a program makes the cluster equal to it and
+# keeps it so. On OpenShift that program is **Argo CD**. An **Application** tells it which folder goes where.
+#
+# ```mermaid
+# flowchart LR
+#   accTitle: Who changes what with GitOps
+#   accDescr {
+#     You push a commit to the repository. Argo CD reads it, compares it with the cluster, and applies what differs.
+#     What somebody changes in the cluster by hand, Argo CD changes back.
+#   }
+#   you["you"] -- "commit and push" --> git["repository"]
+#   git -- "read" --> argo["Argo CD"]
+#   argo -- "compare, apply" --> cluster["your namespace"]
+#   hand["a change by hand"] -.-> cluster
+#   cluster -. "changed back" .-> argo
+# ```
+#
+# Your platform gets a repository and two Applications of its own. The first line removes those of an earlier run.
+
+# %%
+gitops = lab.gitops.in_namespace(namespace)
+gitops.remove(repository=True)
+gitops.clone(repository)
+
+# %% [markdown]
+# That is your clone, with one commit (where you see commands instead, run them, and begin the lesson again with the
+# address of your fork in the parameter `repository`). First write into it what you want to keep of your changes by
+# hand: how soon spend rows are written.
+#
+# Then let the platform follow it. You have **two** copies of the model, made by hand, and Git says one. Predict: how
+# many are there in a moment?
+
+# %%
+file = gitops.folder / "manifests/infrastructure/base/gateway/deployment.yaml"
+file.write_text(file.read_text().replace('value: "2"', 'value: "1"'))
+first = gitops.commit("Write spend rows after one second")
+
+# %% tags=["nbval-ignore-output"]
+gitops.create()
+gitops.wait(first, timeout=patience)
+
+
+# %%
+def deployed():
+    return lab.cluster.get("InferenceService", lab.model, namespace)
+
+
+print("copies of the model:", deployed()["spec"]["predictor"]["minReplicas"])
+for one in gitops.status():
+    print(f"{one.name}: {one.sync}, {one.health}, {one.message}")
+
+# %% [markdown]
+# **Synced** means that the cluster is as Git says; health is that of the pods. Your second copy is gone, because Git
+# won. Your Route `models` is still there: Argo CD deletes only what it has made. It is an **orphan**, and told as one.
+#
+# ## Change it in Git
+#
+# OpenShift AI's dashboard shows a model under its **display name**, an annotation of the InferenceService. It stands in
+# this file of your clone, in this line:
+
+# %%
+file = gitops.folder / "manifests/models/base" / lab.model / "inferenceservice.yaml"
+line = next(one for one in file.read_text().splitlines() if "openshift.io/display-name:" in one)
+line
+
+# %% [markdown]
+# **Exercise 2.6** Give the model a display name that says whom it is for: replace the line in the file. The difference
+# between your clone and the cluster is shown below it. Then commit and push it in the next cell; `commit` is what
+# `gitops.commit("why")` returns.
+
+# %%
+file.write_text(file.read_text().replace(line, f"{line}, for everybody"))  # SOLUTION
+gitops.diff("maas-models")
+
+# %%
+commit = gitops.commit("A name that says whom it is for")  # SOLUTION
+
+# %%
+if commit is not ...:
+    gitops.wait(commit, timeout=patience)
+checks.synced(lab, gitops, commit)
+
+# %% [markdown]
+# Nobody applied anything. What was deployed, when, and why, is the history:
+
+# %% tags=["nbval-ignore-output"]
+gitops.history("maas-models")
+
+# %% [markdown]
+# ## Delete it by hand
+#
+# The portal's pages come from the Deployment `frontend`. Every object has a **uid**: one that is made again under the
+# same name has another. Predict: what happens when you delete the Deployment, and how long are the pages away?
+
+# %%
+before = lab.cluster.get("Deployment", "frontend", namespace)
+before
+
+# %% [markdown]
+# **Exercise 2.7** Delete the Deployment `frontend` by hand, and apply nothing. `after` is the Deployment that is there
+# when it is ready again.
+
+# %%
+lab.cluster.delete("deployment/frontend", namespace)  # SOLUTION
+lab.cluster.wait_ready("deployment/frontend", patience, namespace=namespace)
+after = lab.cluster.get("Deployment", "frontend", namespace)  # SOLUTION
+
+# %%
+checks.healed(lab, gitops, before, after)
+
+# %% [markdown]
+# That is **self-heal**. It cuts both ways: it repairs what somebody broke, and it undoes what somebody repaired by hand
+# at night. Whoever wants a change to stay must commit it.
+#
+# ## Commit a mistake
+#
+# A colon gets lost. Predict: what happens to the model that people use now?
+
+# %%
+file.write_text(file.read_text().replace("minReplicas:", "minReplicas"))
+bad = gitops.commit("Tidy up")
+
+# %% tags=["nbval-ignore-output"]
+with expect(errors.Rejected) as refused:
+    gitops.wait(bad, timeout=patience)
+print(refused.error.why)
+
+# %%
+print("file and line are told:", f"{file.name}, line" in refused.error.why)
+print("people still get answers:", bool(ask(client, "Still there?", model=lab.model).completion_tokens))
+for one in gitops.status():
+    print(f"{one.name}: {one.sync}, {one.health}")
+
+# %% [markdown]
+# What cannot be read is not applied, so the running platform stays as it was. And the mistake is in one of two
+# Applications: the infrastructure follows on.
+#
+# **Exercise 2.8** Take the bad commit back. `repair` is the commit that does it.
+
+# %%
+repair = gitops.revert()  # SOLUTION
+
+# %%
+if repair is not ...:
+    gitops.wait(repair, timeout=patience)
+checks.mended(lab, gitops, bad, repair)
+
+# %% [markdown]
+# The misconception: "a rollback is a button in the cluster". Self-heal would undo that one. You roll back in Git, with
+# one more commit, and everybody can read why.
+#
+# ## Promote by tag
+#
+# Until now each push reached people at once. Let the platform follow a **tag** instead, a name that you set to a
+# commit: `prod` is what people use, the branch is what you work on.
+
+# %% tags=["nbval-ignore-output"]
+prod = gitops.tag("prod")
+gitops.follow("prod")
+gitops.wait(prod, timeout=patience)
+
+
+# %%
+def released():
+    return deployed()["metadata"]["annotations"].get("example.com/release", "none")
+
+
+marked = '  annotations:\n    example.com/release: "2"\n'
+file.write_text(file.read_text().replace("  annotations:\n", marked))
+release = gitops.commit("Release 2")
+print("pushed to the branch; release in the cluster:", released())
+gitops.tag("prod", release)
+gitops.wait(release, timeout=patience)
+print("promoted; release in the cluster:", released())
+
+# %% [markdown]
 # ## Discuss
 #
 # 1. A colleague says: "All pods are Ready, the platform is up." What do you answer, and what would you measure instead?
@@ -592,11 +768,25 @@ overlays.compare(
 #
 # </details>
 #
+# 3. At night the gateway must get another setting at once, and Git cannot be reached. Whom do you allow to do what? And
+# who may push to the branch by day?
+#
+# <details><summary>What a good answer contains</summary>
+#
+# Few people may switch the automated sync of one Application off, change the cluster by hand, and write down what they
+# did; in the morning it becomes a commit, and the sync is switched on again. By day, the right to push is the right to
+# change the platform: so the branch is protected, a second person reads each change, and the tag `prod` is moved by
+# fewer people still.
+#
+# </details>
+#
 # ## Clean up
 #
-# A namespace goes with all that is in it: pods, disks, Secrets, keys and spend rows. The lab's own platform stays.
+# First the Applications, so that nobody makes again what you delete. Then the namespace, with all that is in it: pods,
+# disks, Secrets, keys and spend rows. The lab's own platform stays.
 
 # %%
+gitops.remove(repository=True)
 lab.cluster.delete(f"namespace/{namespace}", timeout=patience)
 
 # %% [markdown]
@@ -604,7 +794,8 @@ lab.cluster.delete(f"namespace/{namespace}", timeout=patience)
 #
 # `connect()` found the lab's gateway as you found yours: a Route, a Secret, and a ConfigMap that says which ones. And
 # `lab.cluster.wait_ready` decides what Ready means for each kind. Run `lab.cluster.wait_ready??` in a cell of your own,
-# then `Gateway.register_model??`: why does it make a new row instead of changing the old one?
+# then `Gateway.register_model??`: why does it make a new row instead of changing the old one? The difference that
+# `gitops.diff` shows is a server-side dry run of what stands in Git: `gitops.diff??`.
 #
 # ## On your own
 #
@@ -613,4 +804,7 @@ lab.cluster.delete(f"namespace/{namespace}", timeout=patience)
 # - Scale the gateway to two replicas and give a key `rpm_limit=4`. How many of ten calls are answered, and why?
 # - `lab.cluster.wait_ready("deployment/litellm", timeout=5, namespace=namespace)` after a fault: read the `why` of the
 #   error. Would it have saved you a step?
-# - In a terminal, `kubectl` sees the same: `kubectl get pods -n` and your namespace.
+# - In a terminal, `kubectl` sees the same: `kubectl get pods -n` and your namespace, and `kubectl describe application
+#   maas-models -n` and your namespace.
+# - Before you clean up: delete `deployment/frontend` again and again. How soon is it back, each time? Argo CD waits
+#   longer each time: why?

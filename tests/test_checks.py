@@ -319,6 +319,7 @@ def test_blanks_and_growing_hints(lab):
         (checks.start, "00_start", 2),
         (checks.problem, "01_problem", 4),
         (checks.provider, "02_provider", 5),
+        (checks.gitops, "02_provider", 3),
         (checks.consumer, "03_consumer", 6),
         (checks.accountant, "04_accountant", 5),
         (checks.bill, "04_accountant", 2),

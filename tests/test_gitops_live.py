@@ -131,10 +131,81 @@ def test_the_lab_comes_up_by_its_repository(gitops, stack, tmp_path):
 # Without a cluster
 
 
+class Recorder:
+    """A cluster that remembers what was applied and deleted."""
+
+    def __init__(self):
+        self.applied, self.deleted = [], []
+
+    def apply(self, objects, force):
+        self.applied = objects
+
+    def delete(self, names, namespace):
+        self.deleted += [f"{namespace}/{name}" for name in ([names] if isinstance(names, str) else names)]
+
+    def get(self, kind, name, namespace):
+        return next(
+            one
+            for one in self.applied
+            if (one["kind"], one["metadata"]["name"], one["metadata"]["namespace"]) == (kind, name, namespace)
+        )
+
+
+OVERLAYS = {"infrastructure-overlay": "infrastructure/overlays/local", "models-overlay": "models/overlays/local"}
+
+
+@needs_git
+def test_a_platform_of_ones_own_has_applications_and_a_repository_of_its_own(tmp_path):
+    cluster = Recorder()
+    gitops = GitOps(cluster, "maas-system", deploy.MANIFESTS, OVERLAYS, is_here=True, home=tmp_path)
+    own = gitops.in_namespace("maas-lab-02-bob")
+    assert own.clone() == "branch main: The platform as the lab ships it"
+    assert [row.name for row in own.create()] == [INFRASTRUCTURE, MODEL]
+    assert [one["kind"] for one in cluster.applied] == ["Application"] * 2
+    for one in cluster.applied:
+        spec = one["spec"]
+        assert (one["metadata"]["namespace"], spec["project"]) == ("maas-lab-02-bob", "maas-learners")
+        assert spec["source"]["kustomize"] == {"namespace": "maas-lab-02-bob"}
+        assert (spec["destination"]["namespace"], spec["source"]["targetRevision"]) == ("maas-lab-02-bob", "main")
+    own.remove(repository=True)
+    assert cluster.deleted == [f"maas-lab-02-bob/application/{name}" for name in (INFRASTRUCTURE, MODEL)]
+    with pytest.raises(NotFound) as error:
+        own.commit("x")
+    assert error.value.hint == 'lab.gitops.in_namespace("maas-lab-02-bob").clone(), or .create()'
+
+
+@needs_git
+def test_a_fork_is_worked_on_in_a_branch_of_ones_own(tmp_path):
+    """As on a cluster that cannot read this machine's files."""
+    fork = Repository(tmp_path / "fork")
+    fork.create(deploy.MANIFESTS, "manifests")
+    first, address = fork.revision(), str(fork.server)
+    cluster = Recorder()
+    gitops = GitOps(cluster, "maas-system", deploy.MANIFESTS, OVERLAYS, is_here=False, home=tmp_path)
+    own = gitops.in_namespace("maas-lab-02-bob")
+    assert "git push -u origin main" in own.create()
+    assert cluster.applied == []
+    for _ in range(2):
+        assert own.clone(address) == "branch maas-lab-02-bob: The platform as the lab ships it"
+        own.create()
+        source = cluster.applied[0]["spec"]["source"]
+        assert (source["repoURL"], source["targetRevision"]) == (address, "maas-lab-02-bob")
+        (own.folder / "manifests" / "new").write_text("new")
+        commit = own.commit("New")
+        assert fork.git("ls-remote", "origin", "maas-lab-02-bob").split()[0] == commit
+        with pytest.raises(UsageError, match="is a clone of"):
+            own.clone(f"{address}2")
+        own.remove(repository=True)
+    assert fork.git("ls-remote", "origin", "main").split()[0] == first
+    assert gitops.clone(address) == "branch main: The platform as the lab ships it"
+    with pytest.raises(UsageError, match="git clone failed"):
+        gitops.in_namespace("n").clone("--upload-pack=x")
+
+
 def test_on_a_cluster_elsewhere_the_commands_are_told(tmp_path):
     gitops = GitOps(None, "n", tmp_path / "manifests", {}, is_here=False, home=tmp_path)
     assert f"cp -r {tmp_path}/manifests" in gitops.create()
-    with pytest.raises(NotFound, match="there is no repository"):
+    with pytest.raises(NotFound, match="there is no deployment repository"):
         gitops.commit("x")
     with pytest.raises(UsageError, match="there is no Application `x`"):
         gitops.history("x")

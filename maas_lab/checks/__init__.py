@@ -7,6 +7,7 @@ from maas_lab.checks.accountant import billable, hits, overspent, runaway, token
 from maas_lab.checks.bill import discrepancy, invoiced
 from maas_lab.checks.challenge import contained, offered, post_mortem, rolled_out, selected, topped_up, trusted
 from maas_lab.checks.consumer import booked, retries, rotated, sdk, stream, tickets
+from maas_lab.checks.gitops import healed, mended, synced
 from maas_lab.checks.problem import busy, replicas, unknown, unplaced
 from maas_lab.checks.provider import gate, order, repaired, route, served
 from maas_lab.checks.start import connected, pods
@@ -21,8 +22,10 @@ __all__ = [
     "discrepancy",
     "fitting",
     "gate",
+    "healed",
     "hits",
     "invoiced",
+    "mended",
     "offered",
     "order",
     "overspent",
@@ -40,6 +43,7 @@ __all__ = [
     "selected",
     "served",
     "stream",
+    "synced",
     "tickets",
     "tokens",
     "topped_up",

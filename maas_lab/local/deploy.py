@@ -40,6 +40,7 @@ def apply(
                 cluster.apply(secret)
         known = json.loads(users.read_text(encoding="utf-8"))
         cluster.apply(users_secret({name: told["password"] for name, told in known.items()}), force=True)
+        cluster.apply(MANIFESTS / "gitops-learners", force=True)
         if repository_in:
             facts = {f"{overlay.partition('/')[0]}-overlay": overlay for overlay in OVERLAYS}
             GitOps(cluster, namespace, MANIFESTS, facts, is_here=True, home=repository_in).create()

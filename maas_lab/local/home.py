@@ -13,12 +13,18 @@ from typing import Any
 
 from maas_lab.errors import EnvironmentFault, UsageError
 from maas_lab.private import SPACE_HINT, told_plainly, try_lock, write_private
-from maas_lab.settings import COURSE, DEPLOYMENT
+from maas_lab.settings import COURSE, DEPLOYMENT, DEPLOYMENTS
 
 MARKER = ".maas-lab"
 ROOM = 100_000_000  # bytes; a fresh home holds 42 MB, and rows and logs are added to it
 OURS = ("run", "logs", "kube", "kubeconfig", "pods", "volumes", "runtime", "ports.json", MARKER)
-YOURS = ("config.toml", COURSE, DEPLOYMENT, f"{DEPLOYMENT}.git")  # the user's: they may be there first, and they stay
+YOURS = (
+    "config.toml",
+    COURSE,
+    DEPLOYMENT,
+    f"{DEPLOYMENT}.git",
+    DEPLOYMENTS,
+)  # the user's: they may be there first, and they stay
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Mistakes that a learner makes, made at the running lab: what the check says about each of them."""
 
 import copy
+import shutil
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
@@ -9,6 +10,7 @@ import pytest
 
 from maas_lab import ask, ask_many, checks, errors, manifests, usage
 from maas_lab.errors import NotQuite
+from maas_lab.gitops import GitOps
 from maas_lab.windows import Window
 
 
@@ -254,3 +256,45 @@ def test_4_7_dollars_beyond_a_cap(lab, says, key):
         "in cents": ({1: 100 * (spent - cap)}, "the gateway has booked"),
     }
     says(checks.overspent, (Window(begun, datetime.now(UTC)), {1: key}, cap), mistakes)
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+def test_2_6_to_2_8_commits_and_deployments(lab, says, tmp_path):
+    gitops = GitOps(lab.cluster, lab.namespace, lab.manifests, lab.gitops._facts, is_here=True, home=tmp_path)
+    gitops.create()
+    gitops.wait(first := gitops.tag("first"))
+    file = gitops.folder / "manifests/models/base" / lab.model / "inferenceservice.yaml"
+    before = lab.cluster.get("Deployment", "frontend", lab.namespace)
+    try:
+        file.write_text(file.read_text().replace("A very small model", "A tiny model"))
+        commit = gitops.commit("Another description")
+        told = {
+            "not the one that is followed": (commit, "maas-models is Synced, and not at your commit"),
+            "the table": (gitops.status(), "`commit` is a Table, not a commit"),
+            "its message": ("Another description", "your clone has no such commit"),
+            "the first one": (first, "is not the last commit that was pushed"),
+        }
+        gitops.follow("first")
+        gitops.wait(first)
+        says(checks.synced, (gitops,), told)
+        gitops.follow("main")
+        gitops.wait(commit)
+        says(checks.synced, (gitops,), {"another line": (commit, "still the one it came with")})
+        again = copy.deepcopy(before)
+        again["metadata"]["uid"] = "another"
+        mistakes = {
+            "the uid": (before["metadata"]["uid"], "not the Deployment `frontend`"),
+            "another Deployment": (lab.cluster.get("Deployment", "backend", lab.namespace), "not the Deployment"),
+            "nothing deleted": (before, "was never away"),
+        }
+        says(checks.healed, (gitops, before), mistakes)
+        says(checks.healed, (gitops, again), {"applied again": (before, "and you have applied it")})
+        mistakes = {
+            "nothing taken back": (commit, "is the bad commit itself"),
+            "an object": (before, "is a KubeObject, not a commit"),
+            "by its name": ("prod", "your clone has no such commit"),
+        }
+        says(checks.mended, (gitops, commit), mistakes)
+    finally:
+        gitops.remove()
+        lab.cluster.apply(lab.overlay("models"), lab.namespace, force=True)
