@@ -13,6 +13,9 @@ from maas_lab.keys import ApiKey
 from maas_lab.rest import Rest
 
 LIMITS = ("max_budget", "budget_duration", "rpm_limit", "tpm_limit", "max_parallel_requests", "models")
+# A key calls models and nothing else. Without this, one that has an owner may read at LiteLLM 1.81.0 what everybody
+# spent, raise its own budget, and block the keys of others; one without an owner reads everybody's daily sums.
+CALLS_ONLY = {"key_type": "llm_api"}
 # What LiteLLM takes for "no limit" where it is not null.
 _FREE = {"models": [], "duration": "-1"}
 
@@ -61,7 +64,7 @@ def generate(rest: Rest, given: Mapping[str, Any]) -> ApiKey:
         UsageError: a key of this name exists.
     """
     try:
-        made = rest.call("POST", "/key/generate", json=with_kept_cap(given))
+        made = rest.call("POST", "/key/generate", json=with_kept_cap({**CALLS_ONLY, **given}))
     except BadRequest as error:
         if "already exists" not in error.why:
             raise

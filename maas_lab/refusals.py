@@ -209,6 +209,9 @@ def _key(answer: _Answer) -> GatewayError | None:
         return answer.to(InvalidKey, "no key was sent", "", "send the header `Authorization: Bearer <key>`")
     if "proxy admin" in text or "not authorized to access" in text:
         return answer.to(InvalidKey, "this key may not manage the gateway", "", "use the gateway's admin key")
+    if "not allowed to call this route" in text:
+        why = "administering the gateway, and reading what was spent, need its administrator's key"
+        return answer.to(InvalidKey, "this key calls models, and no more", why, "the portal shows what you spend")
     why, hint = (
         "it was mistyped or revoked, or another gateway made it",
         "copy the key again, or create a new one",

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import httpx
 
+from maas_lab.gateway_keys import CALLS_ONLY
 from maas_lab.local.portal.refusals import Refused, unavailable
 from maas_lab.refusals import NO_MODELS
 
@@ -64,8 +65,8 @@ class GatewayAdmin:
             raise
 
     async def make_key(self, given: Mapping[str, Any]) -> str:
-        """Make a key and return its secret."""
-        return (await self.call("POST", "/key/generate", json=dict(given)))["key"]
+        """Make a key that calls models, and return its secret."""
+        return (await self.call("POST", "/key/generate", json={**CALLS_ONLY, **given}))["key"]
 
     async def change_key(self, token: str, **changes: Any) -> None:
         """Change limits or models of a key, which is named by its hash."""
