@@ -1,5 +1,7 @@
 """The lab's users log in as on OpenShift; for the local server only."""
 
+import base64
+import hashlib
 import json
 import re
 from urllib.parse import parse_qsl, urlsplit
@@ -185,3 +187,56 @@ def test_passwords_cannot_be_tried_out_at_the_form_either(stranger, users):
 def test_a_form_without_end_is_not_read(stranger):
     _, field = form(stranger)
     assert send(stranger, "alice", "x" * (4 * 1024 * 1024), field).status_code == 413
+
+
+# More users, as OpenShift's HTPasswd identity provider has them: a file in a Secret.
+
+
+def hashed(password):
+    return "{SHA}" + base64.b64encode(hashlib.sha1(password.encode()).digest()).decode()
+
+
+@pytest.fixture
+def htpasswd(api):
+    """Write the file; it is gone at the end."""
+    namespaces, secrets = "/api/v1/namespaces", "/api/v1/namespaces/openshift-config/secrets"
+    api.post(namespaces, json={"metadata": {"name": "openshift-config"}})
+
+    def write(*lines):
+        api.delete(f"{secrets}/htpass-secret")
+        encoded = base64.b64encode("\n".join(lines).encode()).decode()
+        made = api.post(secrets, json={"metadata": {"name": "htpass-secret"}, "data": {"htpasswd": encoded}})
+        assert made.status_code == 201, made.text
+
+    yield write
+    api.delete(f"{secrets}/htpass-secret")
+
+
+def test_users_of_an_htpasswd_file_log_in_as_long_as_they_are_in_it(stranger, htpasswd):
+    assert code(stranger, "erin", "secret")[0].status_code == 401
+    htpasswd("# ours", f"erin:{hashed('secret')}", "")
+    _, told = code(stranger, "erin", "secret")
+    form = {"grant_type": "authorization_code", "code": told["code"], "redirect_uri": HOME}
+    token = stranger.post("/oauth/token", data=form).json()["access_token"]
+    headers = {"authorization": f"Bearer {token}"}
+    user = stranger.get("/apis/user.openshift.io/v1/users/~", headers=headers).json()
+    assert (user["metadata"]["name"], [one for one in user["groups"] if "litemaas" in one]) == ("erin", [])
+    assert [code(stranger, "erin", one)[0].status_code for one in ("", "Secret", hashed("secret"))] == [401] * 3
+    htpasswd(f"frank:{hashed('secret')}")
+    assert [code(stranger, one, "secret")[0].status_code for one in ("erin", "frank")] == [401, 302]
+
+
+def test_an_htpasswd_file_opens_nothing_else(stranger, htpasswd, users):
+    """Neither the lab's own users, nor what is in no format that is understood."""
+    bcrypt = "$2y$05$c4WoMPo3SXsafkva.HHa6uXQZWr7oboPiC2bT/r7q1BB8I2s0BRqC"  # of "secret"
+    htpasswd(f"carol:{hashed('secret')}", f"gina:{bcrypt}", "henry:secret", ":", f":{hashed('')}", "ida")
+    for name in ("carol", "gina", "henry", "ida", ""):
+        assert code(stranger, name, "secret")[0].status_code == 401, name
+    assert code(stranger, "gina", bcrypt)[0].status_code == 401
+    assert code(stranger, "carol", users["carol"]["password"])[0].status_code == 302
+
+
+def test_passwords_of_an_htpasswd_file_cannot_be_tried_out(stranger, htpasswd):
+    htpasswd(f"judy:{hashed('secret')}")
+    assert [code(stranger, "judy", f"guess {number}")[0].status_code for number in range(21)] == [401] * 20 + [429]
+    assert code(stranger, "judy", "secret")[0].status_code == 429

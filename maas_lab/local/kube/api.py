@@ -15,8 +15,8 @@ import uvicorn
 
 from maas_lab.local.home import try_lock, write_private
 from maas_lab.local.kube import certificates, schema
+from maas_lab.local.kube.accounts import Account, Accounts
 from maas_lab.local.kube.lifecycle import Objects
-from maas_lab.local.kube.oauth import Account
 from maas_lab.local.kube.rules import Rules
 from maas_lab.local.kube.server import Server
 from maas_lab.local.kube.store import Store
@@ -46,7 +46,7 @@ class Api(NamedTuple):
     home: Path
     objects: Objects
     tokens: Tokens
-    accounts: dict[str, Account]
+    accounts: Accounts
 
     @classmethod
     @contextlib.contextmanager
@@ -65,7 +65,7 @@ class Api(NamedTuple):
             with contextlib.closing(store):
                 objects = Objects(store, Rules(schema.load(schemas)))
                 tokens = Tokens(known["token"], known["key"], store.owner)
-                yield cls(home, objects, tokens, _accounts(folder / "users.json"))
+                yield cls(home, objects, tokens, Accounts(_accounts(folder / "users.json"), store))
 
     def serve(self, server: Server, port: int = 0) -> None:
         """Serve on a loopback port until SIGTERM or SIGINT; the kubeconfig tells where.
