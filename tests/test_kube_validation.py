@@ -51,6 +51,17 @@ def changed(whole, path, value):
     return found
 
 
+def mounted(**how):
+    """A pod with one volume, mounted somehow."""
+    mount = {"name": "v", "mountPath": "/v", **how}
+    return {
+        "volumes": [{"name": "v", "emptyDir": {}}],
+        "containers": [{**POD["containers"][0], "volumeMounts": [mount]}],
+    }
+
+
+OUTSIDE = {"key": "k", "path": "../x"}
+HIDDEN = {"items": [OUTSIDE]}
 C = "template.spec.containers.0"
 T = "spec.template.spec.containers[0]"
 GOOD = {"Deployment": SPEC, "Service": {"ports": [PORT]}, "Pod": POD, "Route": ROUTE, "InferenceService": MODEL}
@@ -79,6 +90,15 @@ CASES = [
      "spec.strategy.rollingUpdate: Forbidden: may not be specified when strategy `type` is 'Recreate'"),
     ("Deployment", "template.spec.volumes", [{"name": "v", "secret": {}}],
      "spec.template.spec.volumes[0].secret.secretName: Required value"),
+    ("Deployment", "template.spec.volumes", [{"name": "v", "configMap": {"name": "c", "items": [OUTSIDE]}}],
+     "spec.template.spec.volumes[0].configMap.items[0].path: Invalid value: \"../x\": must not contain '..'"),
+    ("Deployment", "template.spec.volumes", [{"name": "v", "projected": {"sources": [{"secret": HIDDEN}]}}],
+     "spec.template.spec.volumes[0].projected.sources[0].secret.items[0].path: Invalid value: \"../x\": must not "
+     "contain '..'"),
+    ("Deployment", "template.spec", mounted(subPath="/x"),
+     f'{T}.volumeMounts[0].subPath: Invalid value: "/x": must be a relative path'),
+    ("Deployment", "template.spec", mounted(subPathExpr="$(A)/../x"),
+     f"{T}.volumeMounts[0].subPathExpr: Invalid value: \"$(A)/../x\": must not contain '..'"),
     ("Service", "type", "Public",
      'spec.type: Unsupported value: "Public": supported values: "ClusterIP", "ExternalName", "LoadBalancer", '
      '"NodePort"'),

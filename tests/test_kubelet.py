@@ -41,7 +41,8 @@ from maas_lab.local.kube.lifecycle import Objects, Target
 from maas_lab.local.kube.rules import Rules
 from maas_lab.local.kube.status import ApiError
 from maas_lab.local.kube.store import Store
-from maas_lab.local.kubelet import Kubelet
+from maas_lab.local.kubelet import Kubelet, volumes
+from maas_lab.local.kubelet.lookup import Missing
 from maas_lab.local.kubelet.metrics import Window
 from maas_lab.local.network.ports import Ports
 
@@ -415,6 +416,20 @@ def test_a_crash_loop_is_told_with_its_pauses_and_the_lines_of_the_instance_befo
     assert live.until_waiting("web", "CrashLoopBackOff")["message"].startswith("back-off 20s restarting")
     uid_folder = live.home / "pods" / uid / "logs" / "web"
     assert {file.name for file in uid_folder.iterdir()} == {"1.log", "2.log"}
+
+
+@pytest.mark.parametrize("part", [{"subPath": "a"}, {"subPathExpr": "$(JOB_COMPLETION_INDEX)"}])
+def test_a_part_of_a_volume_is_mounted(tmp_path, part):
+    container = {"volumeMounts": [{"name": "v", "mountPath": "/v", **part}]}
+    found = volumes.mounts(container, {"v": tmp_path}, {"JOB_COMPLETION_INDEX": "a"})
+    assert found == {"/v": tmp_path / "a"}
+
+
+@pytest.mark.parametrize("index", ["..", "a/../..", "/etc"])
+def test_no_variable_leads_out_of_a_volume(tmp_path, index):
+    container = {"volumeMounts": [{"name": "v", "mountPath": "/v", "subPathExpr": "$(INDEX)"}]}
+    with pytest.raises(Missing, match="failed to prepare subPath"):
+        volumes.mounts(container, {"v": tmp_path}, {"INDEX": index})
 
 
 @pytest.mark.parametrize(

@@ -131,6 +131,12 @@ def environment_name(text: str) -> list[str]:
     return ["a valid environment variable name must consist only of printable ASCII characters other than '='"]
 
 
+def local_path(text: str) -> list[str]:
+    """Return what is wrong with a path below a volume: it must not lead out of it."""
+    problems = ["must be a relative path"] if text.startswith("/") else []
+    return [*problems, *(["must not contain '..'"] if ".." in text.split("/") else [])]
+
+
 def port_number(value: Any) -> list[str]:
     """Return what is wrong with a port."""
     return [] if isinstance(value, int) and 1 <= value <= 65535 else ["must be between 1 and 65535, inclusive"]

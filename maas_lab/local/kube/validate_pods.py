@@ -181,6 +181,7 @@ def _volumes(pod: Object, field: str) -> Iterator[Cause]:
         for source, key in needed.items():
             if source in volume and not volume[source].get(key):
                 yield syntax.required(f"{here}.{source}.{key}")
+        yield from _paths(volume, here)
         if not name:
             yield syntax.required(f"{here}.name")
             continue
@@ -188,6 +189,19 @@ def _volumes(pod: Object, field: str) -> Iterator[Cause]:
         if name in names:
             yield syntax.duplicate(f"{here}.name", name)
         names.add(name)
+
+
+def _paths(volume: Object, here: str) -> Iterator[Cause]:
+    """Check where the entries of Secrets, ConfigMaps and the like are to lie: nowhere but in their volume."""
+    projected = (volume.get("projected") or {}).get("sources") or ()
+    places = [(here, volume), *((f"{here}.projected.sources[{index}]", one) for index, one in enumerate(projected))]
+    for where, source in places:
+        for name in ("configMap", "secret", "downwardAPI"):
+            for index, item in enumerate((source.get(name) or {}).get("items") or ()):
+                field, path = f"{where}.{name}.items[{index}].path", item.get("path") or ""
+                if not path:
+                    yield syntax.required(field)
+                yield from syntax.all_invalid(field, path, syntax.local_path(path))
 
 
 def _mounts(one: Object, here: str, volumes: set[str]) -> Iterator[Cause]:
@@ -203,6 +217,8 @@ def _mounts(one: Object, here: str, volumes: set[str]) -> Iterator[Cause]:
         elif path in paths:
             yield syntax.invalid(f"{field}.mountPath", path, "must be unique")
         paths.add(path)
+        for part in ("subPath", "subPathExpr"):
+            yield from syntax.all_invalid(f"{field}.{part}", mount.get(part), syntax.local_path(mount.get(part) or ""))
 
 
 def _probe(probe: Object, field: str, *, must_be_one: bool) -> Iterator[Cause]:

@@ -46,7 +46,7 @@ def prepare(tools: Tools, pod: Object, container: Object, image: Image, folders:
         env = variables(pod, container, lookup, resolve)
         folder = tools.volumes.folder(pod) / "containers" / name
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        program = image.program(Container(env, ports, mounts(container, folders), folder))
+        program = image.program(Container(env, ports, mounts(container, folders, env), folder))
     except Missing as error:
         event = ("Warning", "Failed", f"Error: {error}")
         raise Waiting("CreateContainerConfigError", str(error), None, event) from error

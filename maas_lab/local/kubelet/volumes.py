@@ -7,8 +7,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from maas_lab.local.home import write_private
+from maas_lab.local.kube import syntax
 from maas_lab.local.kube.controllers.client import CLAIM, Client
 from maas_lab.local.kube.store import Object
+from maas_lab.local.kubelet.environment import expand
 from maas_lab.local.kubelet.lookup import Lookup, Missing, field
 
 Files = dict[str, bytes]
@@ -98,12 +100,23 @@ class Volumes:
         raise Missing(f"the local cluster mounts {SUPPORTED} volumes only")
 
 
-def mounts(container: Object, folders: Mapping[str, Path]) -> dict[str, Path]:
-    """Return the folder behind each mount path of a container."""
+def mounts(container: Object, folders: Mapping[str, Path], env: Mapping[str, str]) -> dict[str, Path]:
+    """Return the folder behind each mount path of a container.
+
+    Args:
+        container: from the pod's spec.
+        folders: of the pod's volumes.
+        env: the container's variables, which `subPathExpr` may name.
+
+    Raises:
+        Missing: a path leads out of its volume.
+    """
     found = {}
     for one in container.get("volumeMounts") or ():
         folder = folders[one["name"]]
-        if part := one.get("subPath"):
+        if part := one.get("subPath") or expand(one.get("subPathExpr") or "", dict(env)):
+            if syntax.local_path(part):
+                raise Missing(f'failed to prepare subPath for volumeMount "{one["name"]}" of container')
             folder = folder / part
             if not folder.exists():
                 _make(folder)
