@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import ssl
+import subprocess
 import uuid
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import httpx
 import nbformat
@@ -16,6 +18,8 @@ from playwright.sync_api import expect
 
 from maas_lab import wait, widgets
 from maas_lab.portal import Portal
+from tests.browser.conftest import BASE
+from tests.test_cluster import WHO, ControlPlane
 
 ROOT = Path(__file__).parents[2]
 NAME = "portal.ipynb"
@@ -322,3 +326,74 @@ def overflowing(page):
         .filter((one) => one.scrollWidth > one.clientWidth + 1)
         .map((one) => one.className || one.tagName)"""
     return page.evaluate(script)
+
+
+# In a workbench: a link fetches the lessons, a cell's link leads to the portal, a pasted token is saved nowhere.
+
+WORKBENCH = """
+import os, sys
+sys.path.insert(0, {root!r})
+os.environ["NB_PREFIX"] = {base!r}
+from maas_lab import record, widgets
+from maas_lab.links import Link
+record.today("Ada").save("record.html")
+display(widgets.cluster_login(), Link({portal!r}, "Open the portal"))
+"""
+
+
+@pytest.fixture
+def repository(tmp_path):
+    """A Git repository with the lessons, as an instructor has it somewhere."""
+    shutil.copytree(ROOT / "notebooks", tmp_path / "work" / "notebooks", ignore=shutil.ignore_patterns(".*"))
+    who = ["-c", "user.name=test", "-c", "user.email=test@example.com"]
+    for argv in (["init", "-q", "-b", "main"], ["add", "."], [*who, "commit", "-qm", "Lessons"]):
+        subprocess.run(["git", *argv], cwd=tmp_path / "work", check=True)
+    subprocess.run(["git", "clone", "-q", "--bare", "work", "course.git"], cwd=tmp_path, check=True)
+    return (tmp_path / "course.git").as_uri()
+
+
+@pytest.fixture
+def api():
+    """A Kubernetes API that lets everybody in."""
+    running = ControlPlane()
+    running.on("POST", WHO, {"status": {"userInfo": {"username": "alice"}}})
+    yield running
+    running.close()
+
+
+def test_one_click_fetches_the_lessons(jupyterlab, page, repository):
+    (link,) = re.findall(r"^    WORKBENCH/(git-pull\?\S+)$", (ROOT / "README.md").read_text("utf-8"), re.M)
+    server, lesson = jupyterlab.server, "maas-lab/notebooks/00_start.ipynb"
+    assert page.context.request.get(f"{server}lab/tree?token={jupyterlab.token}").ok
+    page.goto(server + link.replace("REPOSITORY", quote(repository, safe="")))
+    page.wait_for_url(f"{server}lab/tree/{lesson}")
+    expect(page.get_by_role("heading", name="00 · Find out where you are")).to_be_visible(timeout=60_000)
+    assert (jupyterlab.folder / lesson).read_bytes() == (ROOT / "notebooks/00_start.ipynb").read_bytes()
+
+
+def test_a_workbench_leads_to_the_portal_and_to_pages_and_saves_no_token(jupyterlab, page, lab, api):
+    secret = uuid.uuid4().hex + uuid.uuid4().hex
+    given = {"root": str(ROOT), "base": BASE, "portal": lab.pages}
+    cell = WORKBENCH
+    for name, value in given.items():
+        cell = cell.replace(f"{{{name}!r}}", repr(value))
+    jupyterlab.open([cell])
+    form = page.locator(".maas-lab").first
+    field = form.get_by_label("Login command:")
+    field.fill(f"oc login --token=sha256~{secret} --server={api.url}", timeout=60_000)
+    assert field.get_attribute("type") == "password"
+    form.get_by_role("button", name="Log in").click()
+    expect(form.get_by_role("status")).to_contain_text(f"You are alice at {api.url}")
+    expect(field).to_have_value("")
+    text = jupyterlab.saved()
+    assert "You are alice" in text  # the state of widgets is saved
+    assert [part for part in (secret[n : n + 5] for n in range(len(secret) - 4)) if part in text] == []
+
+    link = page.get_by_role("link", name="Open the portal")
+    with page.expect_popup() as opened:
+        link.click()
+    assert opened.value.url == f"{jupyterlab.server}proxy/{urlsplit(lab.pages).port}/"
+    expect(opened.value.get_by_role("button", name="Log in")).to_be_visible()
+    page.goto(f"{jupyterlab.server}lab/tree/record.html?reset")
+    shown = page.frame_locator(".jp-HTMLViewer iframe")
+    expect(shown.get_by_role("heading", name="Completion record of Ada")).to_be_visible(timeout=60_000)
