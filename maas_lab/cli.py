@@ -34,8 +34,13 @@ app.add_typer(lessons_app, name="lessons")
 def up(
     no_jupyter: Annotated[bool, typer.Option("--no-jupyter", help="Only bring up the stack.")] = False,
     gitops: Annotated[bool, typer.Option("--gitops", help="Let it follow a Git repository in its home.")] = False,
+    wheelhouse: Annotated[
+        Path | None, typer.Option("--wheelhouse", metavar="DIR", help="Install from this folder and nothing else.")
+    ] = None,
 ) -> None:
     """Bring up the stack and open the lessons in JupyterLab."""
+    if wheelhouse:
+        settings.use_wheelhouse(wheelhouse)
     cluster = LocalCluster()
     with console.progress() as report:
         fresh = cluster.up(report, gitops=gitops)
@@ -179,6 +184,18 @@ def test(context: typer.Context) -> None:
     parallel = [] if chosen else ["--numprocesses=2", "--dist=loadgroup"]
     argv = [sys.executable, "-m", "pytest", f"--rootdir={ROOT}", *parallel, *arguments]
     raise typer.Exit(shell.foreground(argv, cwd=ROOT))
+
+
+@app.command()
+def wheelhouse(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="a new folder, or one to go on with")],
+) -> None:
+    """Gather what `up` installs, for machines without a network."""
+    from maas_lab.local import wheelhouse as maker
+
+    with console.progress() as report:
+        bundle = maker.make(folder.absolute(), report)
+    console.wheelhouse(bundle)
 
 
 @app.command()

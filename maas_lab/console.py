@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from maas_lab.bundle import Bundle
 from maas_lab.local.packages import Report
 from maas_lab.runner import CellDone, Event, LessonDone, LessonStarted, Result
 from maas_lab.tables import Finding
@@ -59,6 +60,16 @@ def _lines() -> Report:
             say(f"[{done}/{total}] {step}" if total else step)
 
     return report
+
+
+def wheelhouse(bundle: Bundle) -> None:
+    """Print what a finished wheelhouse is good for, and what to do with it."""
+    told = bundle.read()
+    size = sum(path.stat().st_size for path in bundle.files())
+    say(f"{len(told['files'])} files, {size / 1e6:.0f} MB, in {bundle.folder}")
+    where = f"Python {told['python']} on {told['platform']}, glibc {told['glibc']} or newer"
+    say(f"For this version of the lab with {where}.")
+    say("Copy it and this repository to the other machine, and there: ./lab up --wheelhouse DIR")
 
 
 def status(seen: dict[str, Any]) -> None:

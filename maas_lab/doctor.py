@@ -17,6 +17,7 @@ from maas_lab.local import LocalCluster, packages
 from maas_lab.local.home import ROOM
 from maas_lab.local.postgres import account_problem
 from maas_lab.local.runtime import Runtime
+from maas_lab.private import refuse_without_locks
 from maas_lab.tables import Finding
 
 DISK_GB, MEMORY_GB = (
@@ -46,6 +47,8 @@ def _home(cluster: LocalCluster) -> Finding:
     root = cluster.home.root
     place = _existing(root)
     ok = os.access(place, os.W_OK | os.X_OK)
+    if ok:
+        refuse_without_locks(place)
     return Finding(
         "home",
         ok,

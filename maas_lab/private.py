@@ -7,6 +7,7 @@ import errno
 import fcntl
 import os
 import secrets
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,6 +35,22 @@ def try_lock(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def refuse_without_locks(folder: Path) -> None:
+    """Raise an `EnvironmentFault` where files cannot be locked, as on some network file systems.
+
+    Both kinds of locks are tried: those that the lab takes itself, and those that SQLite takes.
+    """
+    with tempfile.TemporaryFile(dir=folder) as probe:
+        try:
+            fcntl.flock(probe, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(probe, fcntl.LOCK_UN)
+            fcntl.lockf(probe, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            what = f"files in {folder} cannot be locked, and without locks the lab's data would be damaged"
+            why = f"{error}; some network file systems are so"
+            raise EnvironmentFault(what, why, "MAAS_LAB_HOME=/a/local/folder ./lab up") from error
 
 
 @contextlib.contextmanager

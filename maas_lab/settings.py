@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import sys
-import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from maas_lab.errors import UsageError
+from maas_lab import config_file
 
 LOOPBACK = "127.0.0.1"
 NAMESPACE = "maas-system"  # where manifests/ put the platform
@@ -19,6 +16,8 @@ FACTS = "maas-lab"  # the ConfigMap there that says where everything is
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 INSTALLER = "MAAS_LAB_INSTALLER"
 COURSE = "course"  # the folder of the learner's own files in the lab's home
+WHEELS = "wheels"  # the folder of the lab's home that keeps what a workbench forgets
+RUNTIME_WHEELS = "runtime"  # the folder of a wheelhouse that has the wheels of the runtime environment
 DEPLOYMENT = "deployment"  # the deployment repository of the lab's platform there
 DEPLOYMENTS = "deployments"  # and those of platforms of one's own
 INSIDE = (LOOPBACK, "localhost", ".svc", ".cluster.local")  # what no proxy leads to
@@ -81,10 +80,11 @@ def load(env: Mapping[str, str] | None = None) -> Settings:
     home = Path(env.get("MAAS_LAB_HOME") or Path.home() / ".maas-lab").expanduser().absolute()
     runtime = Path(env["MAAS_LAB_RUNTIME"]).expanduser().absolute() if env.get("MAAS_LAB_RUNTIME") else None
     file = home / "config.toml"
-    table = _read(file)
+    table = config_file.read(file)
     sections = {"model": ModelSettings, "prices": Prices}
-    _refuse_unknown(file, "", table, list(sections))
-    chosen = {name: _section(file, name, kind, table[name]) for name, kind in sections.items() if name in table}
+    config_file.refuse_unknown(file, "", table, list(sections))
+    known = [(name, kind) for name, kind in sections.items() if name in table]
+    chosen = {name: config_file.section(file, name, kind, table[name]) for name, kind in known}
     return Settings(home=home, runtime=runtime, **chosen)
 
 
@@ -148,6 +148,26 @@ def portal_token(persona: str, env: Mapping[str, str] | None = None) -> str | No
     return env.get(token_variable(persona)) or None
 
 
+def wheelhouse(env: Mapping[str, str] | None = None) -> Path | None:
+    """Return the wheelhouse that everything is to be installed from, `MAAS_LAB_WHEELHOUSE`; None without one."""
+    env = os.environ if env is None else env
+    chosen = env.get("MAAS_LAB_WHEELHOUSE")
+    return Path(chosen).expanduser().absolute() if chosen else None
+
+
+def use_wheelhouse(folder: Path) -> None:
+    """Let this process, and what it starts, install from a wheelhouse only."""
+    os.environ["MAAS_LAB_WHEELHOUSE"] = str(folder.expanduser().absolute())
+
+
+def offline(wheels: Path, env: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment in which pip takes everything from a folder and neither pip nor npm asks anybody else."""
+    kept = {name: value for name, value in env.items() if name not in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL")}
+    where = wheels.as_uri()  # pip would part a path at its spaces
+    only = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": where, "PIP_CONFIG_FILE": os.devnull, "npm_config_offline": "true"}
+    return kept | only
+
+
 def page_prefix(env: Mapping[str, str] | None = None) -> str | None:
     """Return under which path a browser reaches this machine's loopback ports in a workbench; None elsewhere."""
     env = os.environ if env is None else env
@@ -200,7 +220,9 @@ def own_environment() -> dict[str, str]:
 def install_environment(env: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the environment for pip and npm: the user's own, because it names proxies, certificates and indexes."""
     env = os.environ if env is None else env
-    return {name: value for name, value in env.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
+    kept = {name: value for name, value in env.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
+    chosen = wheelhouse(env)
+    return offline(chosen / RUNTIME_WHEELS, kept) if chosen else kept
 
 
 def daemon_environment(env: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -210,7 +232,8 @@ def daemon_environment(env: Mapping[str, str] | None = None) -> dict[str, str]:
     """
     env = os.environ if env is None else env
     child = child_environment(env)
-    kept = {name: value for name, value in env.items() if name.startswith("PIP_") or name.upper() in PROXIES}
+    pip = install_environment(env).items()
+    kept = {name: value for name, value in pip if name.startswith("PIP_") or name.upper() in PROXIES}
     never = {name: ",".join(filter(None, (env.get(name), child[name]))) for name in ("NO_PROXY", "no_proxy")}
     return kept | child | never | {INSTALLER: sys.executable}
 
@@ -235,43 +258,3 @@ def never_proxy_inside() -> None:
     for name in ("NO_PROXY", "no_proxy"):
         hosts = [host for host in os.environ.get(name, "").split(",") if host]
         os.environ[name] = ",".join(dict.fromkeys([*hosts, *inside]))
-
-
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):  # a home that is a file is told by whoever wants to write there
-        return {}
-    except PermissionError as error:
-        raise UsageError(f"cannot read {file}", str(error), f"chmod u+r {file}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file} is not valid TOML", str(error), "mend that line, or move the file away") from error
-
-
-def _section(file: Path, name: str, kind: type, table: Any) -> Any:
-    if not isinstance(table, dict):
-        raise UsageError(f"`{name}` in {file} is not a section", hint=f"write [{name}] and its values below it")
-    known = {f.name: type(f.default) for f in fields(kind)}
-    _refuse_unknown(file, f"{name}.", table, list(known))
-    return kind(**{key: _number(file, f"{name}.{key}", value, known[key]) for key, value in table.items()})
-
-
-def _number(file: Path, name: str, value: Any, kind: type) -> Any:
-    right = isinstance(value, int | float) and not isinstance(value, bool) and (kind is float or isinstance(value, int))
-    if not right or value <= 0:
-        raise UsageError(
-            f"`{name}` in {file} is {value!r}", f"it takes a positive {kind.__name__}", f"correct `{name}`"
-        )
-    return kind(value)
-
-
-def _refuse_unknown(file: Path, prefix: str, table: Mapping[str, Any], known: list[str]) -> None:
-    for name in table:
-        if name not in known:
-            close = difflib.get_close_matches(name, known, 1)
-            hint = (
-                f"did you mean `{prefix}{close[0]}`?"
-                if close
-                else f"known names: {', '.join(prefix + k for k in known)}"
-            )
-            raise UsageError(f"unknown name `{prefix}{name}` in {file}", hint=hint)

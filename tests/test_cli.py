@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -161,8 +162,47 @@ def test_an_active_environment_with_another_python_is_refused(tmp_path):
     assert "Python 3.9.18" in done.stderr
 
 
+SHELLS = list(filter(shutil.which, ("sh", "dash", "bash", "zsh")))  # POSIX, Debian's, most people's, macOS's
+FAKE = """#!/bin/sh
+[ "$1" = -c ] || [ "$2" = pip ] || printf '%s\\n' "${MAAS_LAB_WHEELHOUSE:-}" "$@" "." >> "$LOG"
+"""
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_script_runs_in_each_shell_at_any_place_and_tells_where_packages_come_from(shell, tmp_path):
+    there, venv, log = tmp_path / "my läb $HOME", tmp_path / "an env", tmp_path / "log"
+    there.mkdir()
+    python = venv / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(FAKE)
+    python.chmod(0o755)
+    argv = [shell, copy_of_script(there), "up", "--wheelhouse", "räder und mehr"]
+    env = {"PATH": os.environ["PATH"], "VIRTUAL_ENV": str(venv), "LOG": str(log)}
+    for _ in range(2):
+        subprocess.run(argv, env=env, check=True, cwd=tmp_path, capture_output=True)
+    wheels, last = "räder und mehr", ["-m", "maas_lab", "up", "--wheelhouse", "räder und mehr"]
+    calls = [["-m", "maas_lab.environment", str(there)], last, last]  # the second time all is there
+    assert log.read_text() == "".join(f"{line}\n" for call in calls for line in (wheels, *call, "."))
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_script_ends_where_the_installation_failed(shell, tmp_path):
+    python = tmp_path / "env" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text('#!/bin/sh\n[ "$2" != maas_lab.environment ] || exit 7\n[ "$2" != maas_lab ] || echo went on\n')
+    python.chmod(0o755)
+    env = {"PATH": os.environ["PATH"], "VIRTUAL_ENV": str(tmp_path / "env")}
+    argv = [shell, copy_of_script(tmp_path), "up"]
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (7, "")
+    assert not (tmp_path / "env" / ".maas-lab").exists()
+
+
 def test_conda_and_pip_get_the_same_packages():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     lines = [line.strip() for line in (ROOT / "environment.yml").read_text().splitlines()]
-    listed = {line.removeprefix("- ").strip('"') for line in lines if line.startswith("- ")}
-    assert listed - {"conda-forge", "pip:", "python=3.12"} == set(project["dependencies"])
+    listed = [line.removeprefix("- ").partition(" #")[0] for line in lines if line.startswith("- ")]
+    conda, pip = listed[1 : listed.index("pip:")], listed[listed.index("pip:") + 1 :]
+    assert conda[:2] == [f"python{project['requires-python']}", "pip>=24.1"]
+    assert {"curl", "git", "kubernetes-client", "nodejs>=18"} == set(conda[2:])
+    assert {*pip, conda[1]} == set(project["dependencies"])

@@ -1,13 +1,19 @@
 """The lab's home: rights, turns, and the promise to remove only what is the lab's."""
 
+import errno
+import fcntl
 import json
 import threading
 import time
 
 import pytest
 
+from maas_lab import doctor
 from maas_lab.errors import EnvironmentFault, UsageError
+from maas_lab.local import LocalCluster
 from maas_lab.local.home import Home, write_private
+from maas_lab.local.runtime import install
+from maas_lab.settings import Settings
 
 
 @pytest.fixture
@@ -114,3 +120,22 @@ def test_only_one_holds_the_lock(home):
         assert (first, second) == (True, False)
     with home.lock() as again:
         assert again
+
+
+@pytest.mark.parametrize("kind", ["flock", "lockf"])
+def test_storage_without_locks_is_told_with_the_way_out(tmp_path, monkeypatch, kind):
+    """Some network file systems refuse the one kind of locks or the other."""
+
+    def refuse(*arguments):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, kind, refuse)
+    with pytest.raises(EnvironmentFault, match="cannot be locked") as caught:
+        Home(tmp_path / "home").create()
+    assert "No locks available" in caught.value.why
+    assert caught.value.hint == "MAAS_LAB_HOME=/a/local/folder ./lab up"
+    with pytest.raises(EnvironmentFault, match="cannot be locked"):
+        install(tmp_path / "runtime", lambda text, done, total: None)
+    found = {one.topic: one for one in doctor.examine(LocalCluster(Settings(home=tmp_path / "home")))}
+    assert not found["home"].ok
+    assert "MAAS_LAB_HOME=" in found["home"].hint

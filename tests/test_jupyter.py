@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -87,3 +88,17 @@ def test_the_users_own_jupyter_defaults_come_first():
     env = settings.jupyter_environment(Path("/ours"), {"JUPYTER_CONFIG_PATH": "/mine"})
     assert env["JUPYTER_CONFIG_PATH"] == "/mine:/ours"
     assert settings.jupyter_environment(Path("/ours"), {})["JUPYTER_CONFIG_PATH"] == "/ours"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_what_runs_in_the_foreground_ends_with_whoever_started_it(number, tmp_path):
+    """A killed `./lab up`, or its closed terminal, leaves no JupyterLab and no kernels behind."""
+    sleeper = "import pathlib, time; pathlib.Path('up').touch(); time.sleep(600)"
+    code = f"import sys; from maas_lab import shell; sys.exit(-shell.foreground([sys.executable, '-c', {sleeper!r}]))"
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, env=env)
+    wait.until((tmp_path / "up").exists, what="the program", timeout=30)
+    (child,) = psutil.Process(process.pid).children()
+    process.send_signal(number)
+    assert process.wait(timeout=30) == signal.SIGTERM
+    assert not child.is_running()

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from maas_lab.errors import EnvironmentFault, UsageError
-from maas_lab.private import SPACE_HINT, told_plainly, try_lock, write_private
-from maas_lab.settings import COURSE, DEPLOYMENT, DEPLOYMENTS
+from maas_lab.private import SPACE_HINT, refuse_without_locks, told_plainly, try_lock, write_private
+from maas_lab.settings import COURSE, DEPLOYMENT, DEPLOYMENTS, WHEELS
 
 MARKER = ".maas-lab"
 ROOM = 100_000_000  # bytes; a fresh home holds 42 MB, and rows and logs are added to it
-OURS = ("run", "logs", "kube", "kubeconfig", "pods", "volumes", "runtime", "ports.json", MARKER)
+OURS = ("run", "logs", "kube", "kubeconfig", "pods", "volumes", "runtime", "ports.json", WHEELS, MARKER)
 YOURS = (
     "config.toml",
     COURSE,
@@ -68,6 +68,7 @@ class Home:
             (self.root / MARKER).touch(mode=0o600)
             for folder in (self.root / "run", self.logs):
                 folder.mkdir(exist_ok=True, mode=0o700)
+            refuse_without_locks(self.root)
 
     @contextlib.contextmanager
     def turn(self) -> Iterator[None]:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import atexit
 import contextlib
 import hashlib
+import json
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from packaging.requirements import Requirement
 
@@ -25,7 +28,7 @@ Report = Callable[[str, int, int], None]
 NODE_MAJOR = 18
 AGAIN = "./lab doctor; the cluster tries again by itself, at once after `kubectl delete pod`"
 FETCHED = re.compile(
-    r"^\s*(?:Downloading|Using cached|Processing) (?:\S*/)?(?P<file>[^/\s]+?-[^-/\s]+)-\S+\.whl\S*"
+    r"^\s*(?:Downloading|Using cached|Processing) (?:.*/)?(?P<file>[^/\s]+?-[^-/\s]+)-\S+\.whl\S*"
     r"(?: \((?P<size>[\d.]+ \w+)\))?"
 )
 PROGRESS = re.compile(r"^Progress (?P<done>\d+) of (?P<total>\d+)")
@@ -38,8 +41,21 @@ def pip_install(python: Path, lock: Path, report: Report, into: Path | None = No
 
 
 def pip_download(folder: Path, lock: Path, report: Report) -> None:
-    """Download the wheels of a hashed lock into a folder."""
+    """Download the wheels of a hashed lock into a folder; those that are there already are only looked at."""
     _pip(["download", "-d", str(folder)], lock, report)
+
+
+def pip_choose(requirements: Sequence[str], doing: str) -> list[dict[str, Any]]:
+    """Return what pip would install for these requirements into an empty environment, as its report tells; wheels only.
+
+    Raises:
+        InstallError: the index cannot be reached, or it lacks a package.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        told = Path(folder) / "report.json"
+        argv = [pip_python(), "-m", "pip", "install", "--dry-run", "--ignore-installed", "--report", str(told)]
+        run([*argv, "--only-binary", ":all:", *requirements], doing)
+        return json.loads(told.read_text(encoding="utf-8"))["install"]
 
 
 def refuse_full(folder: Path, needed: int, what: str) -> None:
@@ -66,12 +82,6 @@ def hinting(hint: str = AGAIN) -> Iterator[None]:
         yield
     except InstallError as error:
         raise InstallError(error.what, error.why, hint) from error
-
-
-def npm_install(folder: Path, npm: Sequence[str]) -> None:
-    """Install the package-lock.json of a folder, without the packages' install scripts: those download binaries."""
-    argv = [*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-    run(argv, "installing the npm packages of the query engine", cwd=folder)
 
 
 def system_node() -> tuple[Path, tuple[str, ...]] | None:

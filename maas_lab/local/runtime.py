@@ -20,10 +20,13 @@ from functools import partial
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from maas_lab.local import packages, quantised, vllm
+from maas_lab.bundle import Bundle
+from maas_lab.local import npm, packages, quantised, vllm
 from maas_lab.local.gitops import library
 from maas_lab.local.home import told_plainly, try_lock
 from maas_lab.local.packages import Report, run
+from maas_lab.private import refuse_without_locks
+from maas_lab.settings import wheelhouse
 
 HERE = Path(__file__).parent
 LOCKS, PRISMA = HERE / "locks", HERE / "prisma"
@@ -197,14 +200,18 @@ def install(folder: Path, report: Report, parts: Iterable[str] = STACK) -> Runti
         parts: their names; those of the stack when left out.
 
     Raises:
-        InstallError: a download failed or is not what the lock says.
+        InstallError: a download failed or is not what the lock says, or the wheelhouse cannot be used.
         EnvironmentFault: no space or no right to write.
     """
     runtime = Runtime(folder)
     if not runtime.missing(parts):
         return runtime
+    if chosen := wheelhouse():
+        report("looking at the wheelhouse", 0, 0)
+        Bundle(chosen).verify()
     with told_plainly(folder):
         folder.mkdir(parents=True, exist_ok=True, mode=0o755)
+        refuse_without_locks(folder)
         with (folder / ".lock").open("w") as lock:
             _hold(lock, report)
             for name in runtime.missing(parts):
@@ -249,26 +256,22 @@ def _build_python(part: Path, runtime: Runtime, report: Report) -> None:
     site = part / "lib" / runtime.site_packages.parent.name / "site-packages"
     report("generating the database client", 0, 0)
     schema = site / "litellm_proxy_extras" / "schema.prisma"
-    environment = _prisma_environment(python.parent, runtime._node_part)
-    run(
-        [str(python), "-m", "prisma", "generate", f"--schema={schema}"],
-        "generating the database client",
-        environment,
-    )
+    argv = [str(python), "-m", "prisma", "generate", f"--schema={schema}"]
+    run(argv, "generating the database client", _prisma_environment(python.parent, runtime._node_part))
     report("compiling to byte code", 0, 0)  # without it the gateway starts many seconds slower
     # Exit code 1 only says that some file of some package is for another Python; those are never imported.
     run([str(python), "-m", "compileall", "-q", "-j", "0", str(site)], "compiling to byte code", accept=(0, 1))
 
 
 def _build_node(part: Path, runtime: Runtime, report: Report) -> None:
-    node, npm = packages.system_node() or packages.install_node(part / "nodejs", NODE_LOCK, report)
+    node, program = packages.system_node() or packages.install_node(part / "nodejs", NODE_LOCK, report)
     inside = part in node.parents  # the part is renamed when complete, so a link into it must be relative
     (part / "bin").mkdir()
     (part / "bin" / "node").symlink_to(Path("..") / node.relative_to(part) if inside else node)
     for name in ("package.json", "package-lock.json"):
         shutil.copy(PRISMA / name, part / name)
     report("npm packages of the query engine", 0, 0)
-    packages.npm_install(part, npm)
+    npm.install(part, program)
 
 
 def _build_from_wheel(part: Path, runtime: Runtime, report: Report, wanted: FileOfWheel) -> None:

@@ -35,7 +35,18 @@ GROUPS = (
     ("GitOps", ("applications.py", "git.py", "gitops.py", "following.py", "local/gitops/*")),
     (
         "`./lab`: installing, starting, stopping",
-        ("lab", "local/*", "cli.py", "shell.py", "settings.py", "doctor.py", "jupyter.py"),
+        (
+            "lab",
+            "local/*",
+            "cli.py",
+            "shell.py",
+            "settings.py",
+            "config_file.py",
+            "doctor.py",
+            "jupyter.py",
+            "bundle.py",
+            "environment.py",
+        ),
     ),
     ("Checks and exercises", ("checks/*", "client.py:NotQuite")),
     (
