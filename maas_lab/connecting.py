@@ -29,7 +29,7 @@ from maas_lab.api import Api
 from maas_lab.cluster import Cluster
 from maas_lab.connection import Connection, Source
 from maas_lab.course import arrive
-from maas_lab.errors import LabError, NotAllowed, NotFound, UsageError
+from maas_lab.errors import ClusterError, LabError, NotAllowed, NotFound, UsageError
 from maas_lab.keys import ApiKey
 from maas_lab.lab import Lab
 from maas_lab.local import LocalCluster
@@ -178,8 +178,13 @@ def _account(namespaces: Sequence[str]) -> tuple[str, bool]:
         api = Api(Connection(None))
     except UsageError:
         return "this pod has no service account", False
-    asked = [one for place in namespaces for one in rights.permissions(api, ["get configmaps"], place, name=FACTS)]
-    api.connection.close()
+    try:
+        asked = [one for place in namespaces for one in rights.permissions(api, ["get configmaps"], place, name=FACTS)]
+    except ClusterError as error:
+        error.hint += f"\nthis is the workbench's own cluster; {_LOCAL}"
+        raise
+    finally:
+        api.connection.close()
     return f"this pod's own account may not read the lab in {namespaces[-1]}", any(one.allowed for one in asked)
 
 

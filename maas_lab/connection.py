@@ -95,6 +95,7 @@ class Connection:
         # A call that fails is told at once: the library would try four times, and log each.
         access.settings.retries = 0
         access.settings.proxy = None if is_loopback(self.server) else network.proxy(self.server)
+        access.settings.proxy_headers = network.proxy_headers(access.settings.proxy or "")
         self._timeout = timeout
         self._client = _client(access)
         self._dynamic: _Client | None = None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from urllib.request import proxy_bypass_environment
 
 from maas_lab import settings
@@ -24,6 +25,15 @@ def proxy(url: str, env: Mapping[str, str] | None = None) -> str | None:
         return None
     names = (f"{urlsplit(url).scheme}_proxy", "all_proxy")
     return next(filter(None, (env.get(form) for name in names for form in (name, name.upper()))), None)
+
+
+def proxy_headers(proxy: str) -> dict[str, str]:
+    """Return the headers by which a proxy knows who calls; none where its address holds no name and password."""
+    parts = urlsplit(proxy)
+    if not parts.username:
+        return {}
+    login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return {"proxy-authorization": f"Basic {base64.b64encode(login.encode()).decode()}"}
 
 
 def authority_hint(env: Mapping[str, str] | None = None) -> str:

@@ -152,6 +152,8 @@ def grant(verb: str, resource: str, user: str, namespace: str | None) -> str:
         user: who lacks it, as the cluster knows them.
         namespace: where; None or empty means the whole cluster.
     """
+    if resource == "namespaces" and verb in ("create", "patch"):  # OpenShift's users get theirs by asking for a project
+        return f"oc adm policy add-cluster-role-to-user self-provisioner {user}"
     # `view` shows everything but secrets.
     reads = verb in ("get", "list", "watch") and resource != "secrets"
     if namespace:

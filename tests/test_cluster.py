@@ -811,7 +811,7 @@ def test_missing_rights_come_with_the_command_that_gives_them(plane, cluster):
         ("deployments.apps", "o1", False, "oc adm policy add-role-to-user edit alice -n o1"),
         ("events", "o1", False, "oc adm policy add-role-to-user view alice -n o1"),
         ("secrets", "o1", False, "oc adm policy add-role-to-user edit alice -n o1"),
-        ("namespaces", "", False, "oc adm policy add-cluster-role-to-user cluster-admin alice"),
+        ("namespaces", "", False, "oc adm policy add-cluster-role-to-user self-provisioner alice"),
     ]
     asked = [one[3]["spec"]["resourceAttributes"] for one in plane.asked if one[1] == ACCESS]
     assert asked[0] == {"verb": "get", "resource": "pods", "subresource": "log", "namespace": "o1"}

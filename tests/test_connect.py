@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from maas_lab import connect, connecting, logins, settings
-from maas_lab.errors import ClusterUnreachable, NotFound, NotLoggedIn, UsageError
+from maas_lab.errors import ClusterError, ClusterUnreachable, NotFound, NotLoggedIn, UsageError
 from maas_lab.local import LocalCluster
 from maas_lab.logins import Login
 from tests.test_cluster import ACCESS, WHO, ControlPlane
@@ -246,6 +246,14 @@ def test_an_account_that_may_do_nothing_is_told_and_the_local_lab_is_started(wor
     told = capsys.readouterr().out
     assert "Nobody has logged in to a cluster here (`widgets.cluster_login()` in a cell, or `oc login`" in told
     assert "this pod's own account may not read the lab in maas-system" in told
+
+
+def test_an_account_whose_cluster_does_not_answer_is_an_error(workbench, account):
+    account.hangs_up = True
+    with pytest.raises(ClusterError) as caught:
+        choose()
+    assert caught.value.hint.endswith("this is the workbench's own cluster; " + connecting._LOCAL)
+    assert workbench == []
 
 
 def test_a_workbench_without_an_account_starts_the_local_lab(workbench, capsys):

@@ -1,7 +1,9 @@
 """Whom to trust and which way to take: every client over real TLS, with an authority of its own and through a proxy."""
 
+import base64
 import contextlib
 import json
+import re
 import socket
 import ssl
 import subprocess
@@ -67,7 +69,7 @@ class Proxy:
     """A proxy for TLS: notes where people want to go, and leads all of them to one port."""
 
     def __init__(self, port):
-        self.asked, self._port = [], port
+        self.asked, self.known, self._port = [], [], port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         threading.Thread(target=self._serve, daemon=True).start()
@@ -83,6 +85,7 @@ class Proxy:
         while b"\r\n\r\n" not in head:
             head += client.recv(4096)
         self.asked.append(" ".join(head.decode().split()[:2]))
+        self.known += re.findall(r"^proxy-authorization: (.*?)\r$", head.decode(), re.M | re.I)
         server = socket.create_connection(("127.0.0.1", self._port))
         client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
         back = threading.Thread(target=copy, args=(server, client), daemon=True)
@@ -179,6 +182,15 @@ def test_every_client_goes_through_the_proxy_of_the_addresss_own_scheme(proxy, a
     monkeypatch.setenv("SSL_CERT_FILE", str(authority / "ca.pem"))
     assert call(f"https://{HOST}")
     assert set(proxy.asked) == {f"CONNECT {HOST}:443"}
+    assert proxy.known == []
+
+
+@pytest.mark.parametrize("call", CLIENTS)
+def test_a_proxy_that_wants_a_name_gets_it_from_every_client(proxy, authority, monkeypatch, call):
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority / "ca.pem"))
+    monkeypatch.setenv("HTTPS_PROXY", proxy.url.replace("//", "//me:p%40ss@"))
+    assert call(f"https://{HOST}")
+    assert set(proxy.known) == {f"Basic {base64.b64encode(b'me:p@ss').decode()}"}
 
 
 @pytest.mark.parametrize("call", CLIENTS)
