@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from maas_lab import yamlfile
+from maas_lab import kustomize_options, yamlfile
 from maas_lab.errors import ManifestError
 
 NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 HEADER = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization"}
 TARGET = {"group": str, "version": str, "kind": str, "name": str, "namespace": str}
-# What each field holds: a type, [entry] for a list, {name: ...} for fields of its own, `dict` for free names.
+# What each field holds: a type, [entry] for a list, {name: ...} for fields of its own, {str: ...} for free names.
 FIELDS: dict[str, Any] = {
     "apiVersion": str,
     "kind": str,
     "namespace": str,
+    "namePrefix": str,
+    "nameSuffix": str,
     "resources": [str],
+    "commonLabels": {str: str},
+    "commonAnnotations": {str: str},
+    "replicas": [{"name": str, "count": int}],
     "labels": [{"pairs": dict, "includeSelectors": bool, "includeTemplates": bool}],
     "images": [{"name": str, "newName": str, "newTag": str, "digest": str}],
     "patches": [{"path": str, "patch": str, "target": TARGET}],
@@ -35,23 +41,25 @@ FIELDS: dict[str, Any] = {
 OTHERS = {
     *(
         "bases",
-        "commonAnnotations",
-        "commonLabels",
         "components",
         "crds",
         "generatorOptions",
         "generators",
         "helmCharts",
     ),
-    *("namePrefix", "nameSuffix", "openapi", "patchesJson6902", "patchesStrategicMerge", "replacements", "replicas"),
+    *("openapi", "patchesJson6902", "patchesStrategicMerge", "replacements"),
     *("secretGenerator", "sortOptions", "transformers", "validators", "vars", "behavior", "env", "fields", "options"),
     *("annotationSelector", "labelSelector", "annotations", "labels", "immutable", "buildMetadata", "configurations"),
 }
-WORDS = {str: "text", bool: "true or false", dict: "a mapping"}
+WORDS = {str: "text", bool: "true or false", dict: "a mapping", int: "a whole number"}
 
 
-def read(folder: Path) -> tuple[Path, dict[str, Any]]:
+def read(folder: Path, options: Mapping[str, Any] | None = None) -> tuple[Path, dict[str, Any]]:
     """Read the kustomization of a folder, and return its file and its fields.
+
+    Args:
+        folder: which holds it.
+        options: what an Application writes into it.
 
     Raises:
         ManifestError: the folder or the file is not there or empty, or a field is unknown or of the wrong kind.
@@ -66,7 +74,7 @@ def read(folder: Path) -> tuple[Path, dict[str, Any]]:
     for name, known in HEADER.items():
         if (held := document.body.get(name, known)) != known:
             raise ManifestError(f"{file}: {name} is {held}", "nothing else can be rendered", f"{name}: {known}")
-    return file, document.body
+    return file, kustomize_options.written(document.body, options, file) if options else document.body
 
 
 def _file(folder: Path) -> Path:
@@ -94,10 +102,11 @@ def _check(value: Any, shape: Any, path: str, file: Path, lines: dict[str, int])
             raise ManifestError(f"{where}: `{path or 'the file'}` is not a mapping", hint="write `name: value` lines")
         for name, entry in value.items():
             inner = f"{path}.{name}" if path else name
-            if name not in shape:
+            known = shape.get(str if str in shape else name)
+            if known is None:
                 raise _unknown(name, shape, file, lines.get(inner.split(".")[0].split("[")[0]), inner)
-            _check(entry, shape[name], inner, file, lines)
-    elif not isinstance(value, shape):
+            _check(entry, known, inner, file, lines)
+    elif not isinstance(value, shape) or (shape is int and isinstance(value, bool)):
         hint = f'write "{value}" in quotes' if shape is str and isinstance(value, bool | int | float) else ""
         raise ManifestError(f"{where}: `{path}` is {value!r}", f"it takes {WORDS[shape]}", hint)
 

@@ -4,33 +4,38 @@
     render(Path("manifests/models/overlays/local"))
 
 A folder is read with all that its kustomization.yaml names, in this order: resources, generated ConfigMaps, patches,
-namespace, labels, images; at the very end generated names get their hash and everything is sorted. Only the fields that
-the lab's manifests use are known (`kustomization.FIELDS`). Nothing is fetched and nothing is executed.
+namespace, copies, names, labels, annotations, images; at the very end generated names get their hash and everything is
+sorted. Only the fields in `kustomization.FIELDS` are known: those that the lab's manifests use, and those that an
+Application of Argo CD can set. Nothing is fetched and nothing is executed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from maas_lab import kustomization, patches, transformers, yamlfile
+from maas_lab import kustomization, marking, patches, renaming, transformers, yamlfile
 from maas_lab.errors import ManifestError
 from maas_lab.transformers import Resource
 
 
-def render(folder: Path | str, namespace: str | None = None, patch: str = "") -> list[dict[str, Any]]:
+def render(
+    folder: Path | str, namespace: str | None = None, patch: str = "", options: Mapping[str, Any] | None = None
+) -> list[dict[str, Any]]:
     """Render a folder into the objects to apply, in the order of `kubectl kustomize`.
 
     Args:
         folder: a folder that holds a kustomization.yaml.
         namespace: another namespace for everything in it; None leaves what the folder says.
         patch: YAML of pieces of objects, as it could stand below `patches:` of another overlay.
+        options: what an Application writes into the kustomization: fields of `spec.source.kustomize`.
 
     Raises:
         ManifestError: something in the folder cannot be read or does not fit together; says which file.
     """
     file = (Path(folder) if isinstance(folder, str) else folder).resolve()
-    found = _build(file, ())
+    found = _build(file, (), options)
     if patch:
         patches.apply({}, _patch({"patch": patch}, file, file), found, file)
     if namespace:
@@ -48,12 +53,12 @@ def read(file: Path) -> list[dict[str, Any]]:
     return [_checked(document, file) for document in yamlfile.read(file)]
 
 
-def _build(folder: Path, above: tuple[Path, ...]) -> list[Resource]:
+def _build(folder: Path, above: tuple[Path, ...], options: Mapping[str, Any] | None = None) -> list[Resource]:
     """Render one folder; `above` are the folders that include it, outermost first."""
     if any(folder == one or folder in one.parents for one in above):
         chain = " includes ".join(str(one) for one in (*above, folder))
         raise ManifestError(f"{folder} includes itself", chain, "take it out of one of the `resources`")
-    file, fields = kustomization.read(folder)
+    file, fields = kustomization.read(folder, options)
     found: list[Resource] = []
     for entry in fields.get("resources", []):
         _add(found, _read(folder, entry, file, (*above, folder)))
@@ -63,8 +68,12 @@ def _build(folder: Path, above: tuple[Path, ...]) -> list[Resource]:
         patches.apply(patch, _patch(patch, folder, file), found, file)
     if fields.get("namespace"):
         transformers.set_namespace(found, fields["namespace"])
+    marking.scale(found, fields.get("replicas", []), file)
+    renaming.rename(found, fields.get("namePrefix", ""), fields.get("nameSuffix", ""))
     for labels in fields.get("labels", []):
         transformers.add_labels(found, labels, file)
+    marking.label(found, fields.get("commonLabels", {}))
+    marking.annotate(found, fields.get("commonAnnotations", {}))
     transformers.set_images(found, fields.get("images", []), file)
     return found
 

@@ -22,7 +22,13 @@ class Hidden(dict[str, str]):
 
 
 class KubeObject(dict[str, Any]):
-    """An object as the cluster sent it, without the bookkeeping of field owners; it prints as one line."""
+    """An object as the cluster sent it, without the bookkeeping of field owners; it prints as one line.
+
+    Attributes:
+        managers: who has written fields of it, e.g. `maas-lab`, `argocd-controller`.
+    """
+
+    managers: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, sent: Mapping[str, Any], kind: str = "", api_version: str = "") -> KubeObject:
@@ -33,6 +39,8 @@ class KubeObject(dict[str, Any]):
             # kubectl's copy of what was applied, a Secret's values among it.
             meta["annotations"] = {k: v for k, v in meta["annotations"].items() if k != _LAST_APPLIED}
         body["metadata"] = meta
+        owners = (sent.get("metadata") or {}).get("managedFields") or []
+        body.managers = tuple(sorted({one.get("manager", "") for one in owners}))
         if body["kind"] == "Secret":
             body.update({part: Hidden(body[part]) for part in ("data", "stringData") if body.get(part)})
         return body

@@ -54,7 +54,8 @@ def _selected(target: dict[str, str], resources: list[Resource]) -> list[Resourc
 
     def fits(one: Resource) -> bool:
         held = {"group": one.group, "version": one.version, "kind": one.kind, **one.metadata}
-        return all(re.fullmatch(pattern, str(held.get(field) or "")) for field, pattern in target.items())
+        known = {field: one.names if field == "name" else {str(held.get(field) or "")} for field in target}
+        return all(any(re.fullmatch(pattern, text) for text in known[field]) for field, pattern in target.items())
 
     try:
         return [one for one in resources if fits(one)]
@@ -67,7 +68,8 @@ def _named(document: dict[str, Any], resources: list[Resource], file: Path, told
     wanted = (document.get("apiVersion"), kind, metadata.get("name"))
     namespace = metadata.get("namespace") or DEFAULT_NAMESPACE
     for one in resources:
-        if wanted == (one.body["apiVersion"], one.kind, one.metadata["name"]) and namespace in one.namespaces:
+        fits = wanted[:2] == (one.body["apiVersion"], one.kind) and wanted[2] in one.names
+        if fits and namespace in one.namespaces:
             return one
     there = ", ".join(sorted(one.metadata["name"] for one in resources if one.kind == kind)) or "none"
     what = f"{file}: {told} is for {kind} {metadata.get('name')}, and there is no such object"

@@ -36,14 +36,17 @@ class Resource:
         file: where it comes from.
         hashed: its name ends in a hash of its content.
         namespaces: those that it is or was in; a patch may name any of them.
+        names: those that it has or had.
     """
 
     body: dict[str, Any]
     file: Path
     hashed: bool = False
     namespaces: set[str] = field(default_factory=set)
+    names: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
+        self.names.add(self.metadata["name"])
         self.namespaces.add(self.metadata.get("namespace") or DEFAULT_NAMESPACE)
 
     @property
@@ -94,24 +97,24 @@ def add_labels(resources: list[Resource], labels: dict[str, Any], file: Path) ->
     for one in resources if pairs else []:
         holders = [one.metadata]
         if labels.get("includeTemplates"):
-            holders += list(_template_metadata(one))
+            holders += list(template_metadata(one))
         for metadata in holders:
-            metadata["labels"] = {**_mapping(one, metadata, "labels"), **pairs}
+            metadata["labels"] = {**mapping(one, metadata, "labels"), **pairs}
 
 
-def _template_metadata(one: Resource) -> Iterator[dict[str, Any]]:
-    """Find the metadata of the pods, jobs and volume claims that a workload makes."""
+def template_metadata(one: Resource, *, claims: bool = True) -> Iterator[dict[str, Any]]:
+    """Find the metadata of the pods, jobs and, maybe, volume claims that a workload makes."""
     if one.kind in WORKLOADS:
-        yield _mapping(one, one.body, "spec", "template", "metadata")
-    if one.kind == "StatefulSet":
-        claims = one.body["spec"].get("volumeClaimTemplates") or []
-        yield from (_mapping(one, claim, "metadata") for claim in claims)
+        yield mapping(one, one.body, "spec", "template", "metadata")
+    if one.kind == "StatefulSet" and claims:
+        made = one.body["spec"].get("volumeClaimTemplates") or []
+        yield from (mapping(one, claim, "metadata") for claim in made)
     if one.kind == "CronJob":
-        yield _mapping(one, one.body, "spec", "jobTemplate", "metadata")
-        yield _mapping(one, one.body, "spec", "jobTemplate", "spec", "template", "metadata")
+        yield mapping(one, one.body, "spec", "jobTemplate", "metadata")
+        yield mapping(one, one.body, "spec", "jobTemplate", "spec", "template", "metadata")
 
 
-def _mapping(one: Resource, holder: Any, *names: str) -> dict[str, Any]:
+def mapping(one: Resource, holder: Any, *names: str) -> dict[str, Any]:
     """Follow the names into an object, and make the mappings that are missing on the way."""
     for name in names:
         if not isinstance(holder, dict):

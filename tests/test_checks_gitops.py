@@ -90,7 +90,7 @@ def test_a_change_of_something_else(lab, gitops):
 def deployment(uid, *makers, name="frontend"):
     fields = [{"manager": one, "operation": "Apply"} for one in makers]
     metadata = {"name": name, "namespace": "mine", "uid": uid, "managedFields": fields}
-    return KubeObject(kind="Deployment", metadata=metadata)
+    return KubeObject.of({"kind": "Deployment", "metadata": metadata})
 
 
 def test_a_deployment_that_came_back(lab, gitops, capsys):

@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[1]
 AUTO = {"automated": {}}
 WHOLE = {"automated": {"prune": True, "selfHeal": True}}
 NO_RETRY = {"retry": {"limit": 0}}
+BOTH = "resources: [a.yaml, web.yaml]\n"
 FINALIZER = "resources-finalizer.argocd.argoproj.io"
 
 
@@ -117,6 +118,42 @@ def test_branch_tag_and_commit_are_followed(cluster, repo):
     cluster.change(spec={**app["spec"], "source": source})
     assert (kept(cluster), cluster.app()["status"]["sync"]["revision"]) == ("1", first)
     assert cluster.follow(f"file://{repo.folder}", "b", revision="HEAD")["status"]["sync"]["revision"] == second
+
+
+def test_a_range_of_versions_follows_the_newest_tag_in_it(cluster, repo):
+    first = repo.commit(app__a_y=config_map("a", "1"))
+    repo.git("tag", "v1.0.0")
+    cluster.follow(repo, revision=">=1.0.0 <2.0.0", policy=AUTO)
+    assert (kept(cluster), cluster.app()["status"]["sync"]["revision"]) == ("1", first)
+    second = repo.commit(app__a_y=config_map("a", "2"))
+    repo.git("tag", "-a", "-m", "told", "1.10.0")
+    repo.git("tag", "1.9.0", first)
+    repo.git("tag", "2.0.0-rc.1", first)
+    cluster.run(1)
+    assert (kept(cluster), cluster.app()["status"]["sync"]["revision"]) == ("2", second)
+    repo.git("pack-refs", "--all")
+    repo.git("tag", "-d", "1.10.0")
+    cluster.run(1)
+    assert kept(cluster) == "1"
+    app = cluster.app()
+    app = cluster.change(spec={**app["spec"], "source": {**app["spec"]["source"], "targetRevision": "^3"}})
+    assert "unable to resolve '^3' to a commit SHA: no tag in" in conditions(app)["ComparisonError"]
+
+
+def test_options_for_kustomize_are_written_into_what_git_says(cluster, repo):
+    repo.commit(app__a_y=config_map("a"), app__web_y=deployment("web"), app__kustomization_y=BOTH)
+    options = {"namePrefix": "my-", "images": ["web:2"], "replicas": [{"name": "web", "count": 2}]}
+    app = cluster.follow(repo, policy=WHOLE, source={"kustomize": {**options, "commonLabels": {"team": "b"}}})
+    assert (state(app), app["status"]["summary"]["images"]) == (("Synced", "Healthy"), ["web:2"])
+    made = cluster.deployment("my-web")
+    assert (made["spec"]["replicas"], made["spec"]["selector"]["matchLabels"]["team"], kept(cluster, "my-a")) == (
+        2,
+        "b",
+        "1",
+    )
+    repo.commit(app__kustomization_y=None)
+    cluster.run()
+    assert "holds no kustomization.yaml" in conditions(cluster.app())["ComparisonError"]
 
 
 def test_nothing_is_written_and_nothing_read_while_nothing_changes(cluster, repo):
@@ -559,7 +596,16 @@ def test_applications_elsewhere_need_the_projects_consent(cluster, repo):
         ({"source": {"path": "/etc"}}, "app path is absolute or leads out"),
         ({"source": {"path": "app/../../x"}}, "app path is absolute or leads out"),
         ({"source": {"helm": {"releaseName": "x"}}}, "spec.source.helm is not supported"),
-        ({"source": {"kustomize": {"namePrefix": "x-"}}}, "spec.source.kustomize.namePrefix is not supported"),
+        ({"source": {"kustomize": {"components": ["x"]}}}, "spec.source.kustomize.components is not supported"),
+        ({"source": {"kustomize": {"images": ["a"]}}}, "spec.source.kustomize.images: 'a' changes nothing"),
+        (
+            {"source": {"kustomize": {"replicas": [{"name": "a", "count": "x"}]}}},
+            "the count of a is 'x', and no number",
+        ),
+        (
+            {"source": {"kustomize": {"patches": [{"target": {"labelSelector": "a"}}]}}},
+            "labelSelector is not supported",
+        ),
         (
             {"destination": {"server": "https://other:6443", "namespace": "o1"}},
             "there is no cluster https://other:6443",
@@ -581,9 +627,9 @@ def test_hooks_and_kinds_that_are_not_served_are_told(cluster, repo):
     repo.commit(app__a_y=config_map("a", hook="PreSync"))
     app = cluster.follow(repo, policy=WHOLE)
     assert "ConfigMap a is a hook" in conditions(app)["ComparisonError"]
-    repo.commit(app__a_y=config_map("a"), app__job_y="apiVersion: batch/v1\nkind: Job\nmetadata:\n  name: j\n")
+    repo.commit(app__a_y=config_map("a"), app__job_y="apiVersion: batch/v1\nkind: CronJob\nmetadata:\n  name: j\n")
     cluster.run()
-    assert "The cluster does not know batch/Job" in cluster.app()["status"]["operationState"]["message"]
+    assert "The cluster does not know batch/CronJob" in cluster.app()["status"]["operationState"]["message"]
     assert kept(cluster) is None
 
 

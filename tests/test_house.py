@@ -47,6 +47,7 @@ PURE = {
     ),
     *("amounts.py", "metrics.py", "rows.py", "windows.py", "refusals.py", "errors.py", "keys.py"),
     *("manifests.py", "kustomization.py", "transformers.py", "patches.py", "yamlfile.py", "jsonpatch.py"),
+    *("renaming.py", "marking.py", "kustomize_options.py"),
     *("portal_rows.py", "portal_usage.py", "portal_refusals.py", "cap_shares.py"),
     *(
         "report.py",

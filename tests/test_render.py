@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from maas_lab import manifests, yamlfile
+from maas_lab import kustomize_options, manifests, yamlfile
 from maas_lab.errors import LabError, ManifestError
 
 # One kustomization that uses everything at once, in odd ways.
@@ -180,6 +180,108 @@ FILES = {
 }
 
 
+# A patch of one that a kustomization below has renamed.
+RENAMED = """
+patches: [{{patch: '{{apiVersion: apps/v1, kind: StatefulSet, metadata: {{name: {name}}}, spec: {{paused: 1}}}}'}}]
+"""
+# Objects that name and select each other in the ways that kustomize knows.
+NAMED = """
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: more}
+spec:
+  serviceName: svc
+  selector: {matchLabels: {app: more}}
+  template:
+    metadata: {labels: {app: more}}
+    spec:
+      serviceAccountName: acc
+      imagePullSecrets: [{name: pull}]
+      affinity:
+        podAntiAffinity:
+          preferredDuringSchedulingIgnoredDuringExecution:
+          - weight: 1
+            podAffinityTerm: {topologyKey: a, labelSelector: {matchLabels: {app: more}}}
+          requiredDuringSchedulingIgnoredDuringExecution:
+          - {topologyKey: a, labelSelector: {matchLabels: {app: more}}}
+          - {topologyKey: a}
+      topologySpreadConstraints:
+      - {maxSkew: 1, topologyKey: a, whenUnsatisfiable: DoNotSchedule, labelSelector: {matchLabels: {app: more}}}
+      containers:
+      - name: c
+        image: img:1
+        envFrom: [{secretRef: {name: sec}}, {configMapRef: {name: cm}}]
+        env:
+        - {name: A, valueFrom: {secretKeyRef: {name: sec, key: a}}}
+        - {name: B, valueFrom: {configMapKeyRef: {name: elsewhere, key: a}}}
+      volumes:
+      - {name: a, secret: {secretName: sec}}
+      - {name: b, persistentVolumeClaim: {claimName: claim}}
+      - {name: c, configMap: {name: cm}}
+      - {name: d, projected: {sources: [{secret: {name: sec}}, {configMap: {name: cm}}]}}
+  volumeClaimTemplates:
+  - metadata: {name: data}
+    spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: svc}, spec: {selector: {app: more}}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: outside}, spec: {type: ExternalName, externalName: example.com}}
+---
+{apiVersion: v1, kind: ServiceAccount, metadata: {name: acc}, secrets: [{name: sec}], imagePullSecrets: [{name: pull}]}
+---
+{apiVersion: v1, kind: Secret, metadata: {name: sec}}
+---
+{apiVersion: v1, kind: Secret, metadata: {name: pull}}
+---
+{apiVersion: v1, kind: ConfigMap, metadata: {name: cm, annotations: {old: kept}}}
+---
+{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: claim}}
+---
+{apiVersion: v1, kind: Namespace, metadata: {name: ns}}
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: job}
+spec: {template: {spec: {serviceAccountName: acc, containers: [{name: c, image: img}]}}}
+---
+apiVersion: batch/v1
+kind: CronJob
+metadata: {name: cron}
+spec:
+  schedule: "* * * * *"
+  jobTemplate: {spec: {template: {spec: {containers: [{name: c, image: img, envFrom: [{secretRef: {name: sec}}]}]}}}}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: np}
+spec:
+  podSelector: {matchLabels: {app: more}}
+  ingress:
+  - from: [{podSelector: {matchLabels: {app: more}}}, {namespaceSelector: {matchLabels: {a: b}}}, {podSelector: {}}]
+  egress: [{to: [{podSelector: {matchLabels: {app: more}}}]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: role}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: bind}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: role}
+subjects: [{kind: ServiceAccount, name: acc}, {kind: User, name: acc}]
+---
+apiVersion: serving.kserve.io/v1beta1
+kind: InferenceService
+metadata: {name: isvc}
+spec: {predictor: {model: {runtime: rt}}}
+---
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata: {name: pdb}
+spec: {selector: {matchLabels: {app: more}}}
+"""
+
+
 def write(folder, files):
     for name, text in files.items():
         path = folder / name
@@ -201,6 +303,84 @@ def test_everything_at_once_is_what_kubectl_makes_of_it(tmp_path):
     ]
     for one, other in zip(ours, theirs, strict=True):
         assert one == other
+
+
+# What an Application of Argo CD can set, and what lies below it in the repository.
+SET = [
+    ("namePrefix: p-\nnameSuffix: -s", "more.yaml"),
+    ("commonLabels: {team: a}\ncommonAnnotations: {team: a}\nreplicas: [{name: more, count: 4}]", "more.yaml"),
+    (
+        "commonLabels: {team: a}\nlabels: [{pairs: {team: b, x: c}, includeTemplates: true}]\nnamePrefix: p-\n"
+        "configMapGenerator: [{name: gen, literals: [a=b]}]\nimages: [{name: img, newTag: '9'}]",
+        "more.yaml",
+    ),
+    ("namePrefix: top-\nreplicas: [{name: d, count: 7}]\nnamespace: green", "../all"),
+    ("nameSuffix: -s\nreplicas: [{name: more, count: 7}]\n" + RENAMED.format(name="more"), "../low"),
+    ("nameSuffix: -s\nreplicas: [{name: low-more, count: 7}]\n" + RENAMED.format(name="low-more"), "../low"),
+]
+
+
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
+@pytest.mark.parametrize(("fields", "below"), SET, ids=range(len(SET)))
+def test_names_labels_and_copies_are_what_kubectl_makes_of_them(tmp_path, fields, below):
+    write(tmp_path / "all", FILES)
+    low = "resources: [more.yaml]\nnamePrefix: low-\nconfigMapGenerator: [{name: gen, literals: [a=b]}]\n"
+    write(tmp_path / "low", {"kustomization.yaml": low, "more.yaml": NAMED})
+    top = write(tmp_path / "top", {"kustomization.yaml": f"resources: [{below}]\n{fields}\n", "more.yaml": NAMED})
+    assert manifests.render(top) == kubectl(top)
+
+
+def test_what_an_application_sets_is_as_if_it_stood_in_the_file(tmp_path):
+    below = "resources: [more.yaml]\nimages: [{name: img, newTag: '1'}, {name: kept, newTag: '1'}]\nnamePrefix: old-\n"
+    below += "commonLabels: {team: a}\nreplicas: [{name: more, count: 1}]\n"
+    write(tmp_path / "a", {"kustomization.yaml": below, "more.yaml": NAMED})
+    options = {
+        "namePrefix": "p-",
+        "namespace": "green",
+        "images": ["img=quay.io/x/y:2", "other@sha256:00"],
+        "replicas": [{"name": "more", "count": "3"}],
+        "commonLabels": {"team": "b"},
+        "forceCommonLabels": True,
+        "commonAnnotations": {"x": "y"},
+        "patches": [{"target": {"kind": "Service"}, "patch": '[{"op": "remove", "path": "/spec/selector"}]'}],
+    }
+    same = """
+resources: [more.yaml]
+images:
+- {name: kept, newTag: '1'}
+- {name: img, newName: quay.io/x/y, newTag: '2'}
+- {name: other, digest: "sha256:00"}
+namePrefix: p-
+namespace: green
+replicas: [{name: more, count: 3}]
+commonLabels: {team: b}
+commonAnnotations: {x: y}
+patches:
+- {target: {kind: Service, name: svc}, patch: '[{"op": "remove", "path": "/spec/selector"}]'}
+"""
+    options["patches"][0]["target"]["name"] = "svc"
+    write(tmp_path / "b", {"kustomization.yaml": same, "more.yaml": NAMED})
+    assert manifests.render(tmp_path / "a", options=options) == manifests.render(tmp_path / "b")
+    del options["forceCommonLabels"]
+    with pytest.raises(ManifestError, match=r"commonLabels: team is in .*/a/kustomization.yaml already"):
+        manifests.render(tmp_path / "a", options=options)
+    without = manifests.render(tmp_path / "a", options={"commonLabels": {"new": "1"}, "labelWithoutSelector": True})
+    [service] = [one for one in without if one["metadata"]["name"] == "old-svc"]
+    assert (service["metadata"]["labels"]["new"], service["spec"]["selector"]) == ("1", {"app": "more", "team": "a"})
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("a:1", {"name": "a", "newTag": "1"}),
+        ("localhost:5000/a/b:1", {"name": "localhost:5000/a/b", "newTag": "1"}),
+        ("a=b:2", {"name": "a", "newName": "b", "newTag": "2"}),
+        ("x/a=y:5000/b", {"name": "x/a", "newName": "y:5000/b"}),
+        ("a@sha256:00", {"name": "a", "digest": "sha256:00"}),
+    ],
+)
+def test_an_image_is_read_as_argo_cd_writes_it(text, read):
+    assert kustomize_options.image(text) == read
 
 
 @pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
@@ -269,7 +449,7 @@ WITH = "resources: [a.yaml]\n"
         (WITH + "resource: [a.yaml]\n", ["unknown field `resource`", "line 2", "did you mean `resources`?"]),
         (WITH + "NameSpace: x\n", ["`NameSpace`", "did you mean `namespace`?"]),
         (WITH + "xyz: x\n", ["`xyz`", "known fields: apiVersion, kind, namespace"]),
-        (WITH + "namePrefix: x\n", ["`namePrefix`", "kustomize knows this field"]),
+        (WITH + "components: [x]\n", ["`components`", "kustomize knows this field"]),
         (WITH + "secretGenerator: []\n", ["`secretGenerator`", "kustomize knows this field"]),
         (WITH + "patches: [{paths: x}]\n", ["`patches[0].paths`", "line 2", "did you mean `path`?"]),
         (WITH + "images: [{newTag: 1.10}]\n", ["`images[0].newTag` is 1.1", "in quotes"]),

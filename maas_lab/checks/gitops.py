@@ -65,8 +65,7 @@ def healed(lab: Lab, gitops: GitOps, before: Mapping[str, Any], after: Mapping[s
         exercise.wrong(f"the Deployment `{PAGES}` was never away", "its uid is the one that it had before")
     if _metadata(after).get("uid") != uid:
         exercise.wrong("`after` is an earlier one than the one that is there now", "get it again, after the wait")
-    makers = [one["manager"] for one in live["metadata"].get("managedFields") or []]
-    if any(one.startswith(HANDS) for one in makers):
+    if any(one.startswith(HANDS) for one in live.managers):
         exercise.wrong("it is there again, and you have applied it", "delete it once more, and only wait")
     [row] = [one for one in gitops.status() if one.name == INFRASTRUCTURE]
     if row.sync != "Synced":

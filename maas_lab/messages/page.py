@@ -76,7 +76,17 @@ GROUPS = (
     ),
     (
         "Manifests",
-        ("manifests.py", "kustomization.py", "transformers.py", "patches.py", "yamlfile.py", "overlays.py"),
+        (
+            *(
+                "manifests.py",
+                "kustomization.py",
+                "kustomize_options.py",
+                "transformers.py",
+                "renaming.py",
+                "marking.py",
+            ),
+            *("patches.py", "yamlfile.py", "overlays.py"),
+        ),
     ),
     (
         "The gateway: keys and calls",

@@ -63,8 +63,9 @@ def _rendered(folder: GitPath, request: Object) -> Object:
     if not folder.is_dir():
         hint = "spec.source.path is a folder, from the repository's root"
         raise ManifestError(f"{request['path']}: app path does not exist in this commit", hint=hint)
-    if any((folder / name).is_file() for name in kustomization.NAMES):
-        kind, found = "Kustomize", manifests.render(folder, namespace=request.get("namespace") or None)
+    options = json.loads(request.get("kustomize") or "{}")
+    if options or any((folder / name).is_file() for name in kustomization.NAMES):
+        kind, found = "Kustomize", manifests.render(folder, options=options)
     else:
         kind, found = "Directory", _directory(folder.resolve(), request)
     for one in found:

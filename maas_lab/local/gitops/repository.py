@@ -12,6 +12,7 @@ from dulwich.objects import Tree as Folder
 from dulwich.refs import DiskRefsContainer
 
 from maas_lab.errors import ManifestError
+from maas_lab.local.gitops import versions
 
 NAME = re.compile(r"(?!.*(\.\.|//|@\{|\.lock(/|$)))[A-Za-z0-9_][\w./+@=-]*")
 FULL, SHORT = re.compile(r"[0-9a-f]{40}"), re.compile(r"[0-9a-f]{7,40}")
@@ -48,9 +49,13 @@ class Repository:
     def commit(self, revision: str) -> str:
         """Return the commit that a branch, a tag, `HEAD` or the beginning of a commit's name stands for.
 
+        A range of versions stands for the tag with the highest version that fits, as for Argo CD.
+
         Raises:
             ManifestError: there is no such revision.
         """
+        if versions.is_range(revision):
+            revision = self._tag(revision)
         if not NAME.fullmatch(revision):
             raise ManifestError(f"{revision!r} is no revision", hint="name a branch, a tag or a commit")
         sha = self._named(revision) or self._abbreviated(revision)
@@ -62,6 +67,19 @@ class Repository:
                 break
             sha = found.object[1]
         raise ManifestError(f"`{revision}` is no commit", hint="name a branch, a tag or a commit")
+
+    def _tag(self, wanted: str) -> str:
+        """Return the tag that a range of versions means; the range itself where none fits, which may be a name."""
+        begin = b"refs/tags/"
+        tags = [
+            name.removeprefix(begin).decode(errors="replace") for name in self._refs.allkeys() if name[:10] == begin
+        ]
+        if found := versions.newest(wanted, tags):
+            return f"refs/tags/{found}"
+        if NAME.fullmatch(wanted):
+            return wanted
+        why = f"no tag in {self._folder} has a version in this range"
+        raise ManifestError(f"unable to resolve '{wanted}' to a commit SHA", why, "git tag -a 1.0.0, and push it there")
 
     def root(self, commit: str) -> bytes:
         """Return the outermost folder of a commit."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from maas_lab.local.gitops import versions
 from maas_lab.local.gitops.spec import Request
 from maas_lab.local.kube.store import Object
 
@@ -106,6 +107,8 @@ def signature(request: Request) -> Signature:
     names = ["packed-refs", "objects/pack", "reftable/tables.list"]
     if ".." not in request.revision and "\0" not in request.revision:
         names += [f"refs/heads/{request.revision}", f"refs/tags/{request.revision}"]
+    if versions.is_range(request.revision):
+        names.append("refs/tags")  # its time changes with any tag in it
     if request.revision == "HEAD":
         names += ["HEAD", _branch(git)]
     return tuple(_written(git / name) for name in names)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
+from maas_lab import kustomize_options
+from maas_lab.errors import ManifestError
 from maas_lab.local.gitops import identity
 from maas_lab.local.gitops.projects import IN_CLUSTER, SERVER, Project
 from maas_lab.local.kube.store import Object
@@ -27,16 +30,16 @@ class Request(NamedTuple):
 
     Attributes:
         repository: its folder on this machine.
-        revision: branch, tag, commit or `HEAD`.
+        revision: branch, tag, commit, `HEAD`, or a range of versions among the tags.
         path: the folder in it.
-        namespace: in which kustomize puts everything; empty for where it is.
+        kustomize: the options for kustomize, as JSON; empty where there are none.
         recurse, include, exclude: which files of a plain folder count.
     """
 
     repository: str
     revision: str
     path: str
-    namespace: str = ""
+    kustomize: str = ""
     recurse: bool = False
     include: str = ""
     exclude: str = ""
@@ -92,7 +95,7 @@ def request(app: Object, revision: str = "") -> Request:
         str(found),
         revision or source.get("targetRevision") or "HEAD",
         source.get("path", "."),
-        (source.get("kustomize") or {}).get("namespace", ""),
+        json.dumps(options, sort_keys=True) if (options := source.get("kustomize")) else "",
         bool(told.get("recurse")),
         told.get("include", ""),
         told.get("exclude", ""),
@@ -130,10 +133,25 @@ def _source(spec: Object, project: Project) -> Iterator[str]:
     for name in ("chart", "helm", "plugin", "ref"):
         if source.get(name):
             yield f"spec.source.{name} is not supported on the local cluster: kustomize and plain folders are"
-    for name in sorted((source.get("kustomize") or {}).keys() - {"namespace"}):
-        yield f"spec.source.kustomize.{name} is not supported on the local cluster: write it into the overlay in Git"
+    yield from _kustomize(source.get("kustomize") or {})
     if (source.get("directory") or {}).get("jsonnet"):
         yield "spec.source.directory.jsonnet is not supported on the local cluster"
+
+
+def _kustomize(options: Object) -> Iterator[str]:
+    for name in sorted(options.keys() - kustomize_options.KNOWN):
+        yield f"spec.source.kustomize.{name} is not supported on the local cluster: write it into the overlay in Git"
+    for one in options.get("replicas") or []:
+        if not str(one["count"]).isdecimal():
+            yield f"spec.source.kustomize.replicas: the count of {one['name']} is {one['count']!r}, and no number"
+    for one in options.get("patches") or []:
+        for name in sorted({*one, *(one.get("target") or {})} & {"annotationSelector", "labelSelector", "options"}):
+            yield f"spec.source.kustomize.patches: {name} is not supported on the local cluster"
+    for text in options.get("images") or []:
+        try:
+            kustomize_options.image(text)
+        except ManifestError as error:
+            yield error.what
 
 
 def _destination(spec: Object, project: Project) -> Iterator[str]:
