@@ -594,12 +594,12 @@ gitops.remove(repository=True)
 gitops.clone(repository)
 
 # %% [markdown]
-# That is your clone, with one commit (where you see commands instead, run them, and begin the lesson again with the
-# address of your fork in the parameter `repository`). First write into it what you want to keep of your changes by
-# hand: how soon spend rows are written.
+# That is your clone, with one commit. (Where you see commands instead, run them in a terminal; then set `repository` to
+# the address of your fork, and run the cell again.) First write into the clone what you want to keep of your changes
+# by hand: how soon spend rows are written.
 #
-# Then let the platform follow it. You have **two** copies of the model, made by hand, and Git says one. Predict: how
-# many are there in a moment?
+# Then let the platform follow it. You scaled the model by hand, and Git says one copy. Predict: how many are there in a
+# moment?
 
 # %%
 file = gitops.folder / "manifests/infrastructure/base/gateway/deployment.yaml"
@@ -621,7 +621,7 @@ for one in gitops.status():
     print(f"{one.name}: {one.sync}, {one.health}, {one.message}")
 
 # %% [markdown]
-# **Synced** means that the cluster is as Git says; health is that of the pods. Your second copy is gone, because Git
+# **Synced** means that the cluster is as Git says; health is that of the pods. There is one copy again, because Git
 # won. Your Route `models` is still there: Argo CD deletes only what it has made. It is an **orphan**, and told as one.
 #
 # ## Change it in Git

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -209,9 +210,25 @@ def test_a_commit_with_too_many_files_is_refused(render, repo, monkeypatch):
     monkeypatch.setattr(tree, "MOST_FILES", 9)
     monkeypatch.setattr(rendering, "MOST_OBJECTS", 4)
     assert "holds 5 objects" in render()["error"]
+    monkeypatch.setattr(tree, "LARGEST_SUM", 100)
+    assert "more than 9 files or 100 bytes" in render()["error"]
+    monkeypatch.setattr(tree, "LARGEST_SUM", 1000)
     monkeypatch.setattr(tree, "DEEPEST", 3)
     repo.commit(app__1__2__3__4__a_y=config_map("deep"))
     assert "folders 3 deep" in render(path="app/1/2/3/4")["error"]
+
+
+@pytest.mark.parametrize(
+    ("limit", "work", "signals"),
+    [("CPU_S", "while True: pass", {signal.SIGXCPU, signal.SIGKILL}), ("WALL_S", "time.sleep(60)", {signal.SIGALRM})],
+)
+def test_the_process_that_renders_has_no_more_than_its_time(rendering, runtime, limit, work, signals):
+    code = (
+        f"import time\nfrom maas_lab.local.gitops import rendering\nrendering.{limit} = 1\nrendering.confine()\n{work}"
+    )
+    env = {**os.environ, "PYTHONPATH": f"{ROOT}:{runtime.git}"}
+    done = subprocess.run([runtime.python, "-c", code], env=env, capture_output=True, timeout=60)
+    assert -done.returncode in signals, done.stderr
 
 
 def test_the_process_that_renders_is_ended_when_it_takes_too_much(rendering, runtime, repo, tmp_path):

@@ -88,6 +88,7 @@ def within(part, whole):
 def test_every_folder_of_the_layout_is_there():
     assert FOLDERS == [
         "gitops",
+        "gitops-learners",
         "infrastructure/cluster-admin",
         "infrastructure/overlays/local",
         "infrastructure/overlays/openshift",
