@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import tempfile
 from typing import Any
 
 from maas_lab import shell
@@ -32,11 +33,21 @@ class Curl:
         prompt: what to ask.
         model: the model's name in the catalogue.
         max_tokens: the longest answer, in tokens.
+        authorities: certificates in PEM to trust; empty means curl's own, or those of `SSL_CERT_FILE`.
     """
 
-    def __init__(self, base_url: str, key: ApiKey | str, prompt: str, *, model: str, max_tokens: int = 64) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        key: ApiKey | str,
+        prompt: str,
+        *,
+        model: str,
+        max_tokens: int = 64,
+        authorities: str = "",
+    ) -> None:
         self.url = f"{base_url.rstrip('/')}/chat/completions"
-        self.key = ApiKey.of(key)
+        self.key, self._authorities = ApiKey.of(key), authorities
         messages = [{"role": "user", "content": prompt}]
         self.body: dict[str, Any] = {"model": model, "messages": messages, "max_tokens": max_tokens}
 
@@ -71,7 +82,12 @@ class Curl:
         argv = ["curl", "-sS", "--include", "--max-time", f"{timeout:g}", "--config", "-", self.url]
         argv += ["-H", "Content-Type: application/json", "-d", json.dumps(self.body)]
         secret = f'header = "Authorization: Bearer {self.key.reveal()}"\n'
-        done = shell.run(argv, stdin=secret, timeout=timeout + 10)
+        with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
+            if self._authorities:
+                file.write(self._authorities)
+                file.flush()
+                argv += ["--cacert", file.name]
+            done = shell.run(argv, stdin=secret, timeout=timeout + 10)
         if done.code:
             raise unreachable(_CAUSES.get(done.code, done.stderr), timed_out=done.code == _TIMED_OUT)
         return _answer(done.stdout)

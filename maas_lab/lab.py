@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import openai
 
-from maas_lab import checkup, outfile, personas, reality, trust
+from maas_lab import checkup, outfile, personas, reality
 from maas_lab.client import Curl, openai_client
 from maas_lab.cluster import Cluster
 from maas_lab.course import Place
@@ -239,7 +239,7 @@ class Lab:
         return self._platform.trusted(url)
 
     def authorities(self, file: Path | str = "ca.pem") -> Path:
-        """Write the certificates to trust into a file, for programs that do not ask the cluster: curl, other SDKs.
+        """Write the certificates to trust into a file, for programs that do not ask the cluster, e.g. curl.
 
         They are this machine's, the cluster's, and those that OpenShift's router shows. What `lab` hands out needs no
         such file. For the others: `%env SSL_CERT_FILE=ca.pem` in a cell, or `export SSL_CERT_FILE=ca.pem`.
@@ -250,12 +250,12 @@ class Lab:
         Raises:
             UsageError: it cannot be written.
         """
-        found = trust.of_cluster(self.cluster, self.namespace, router=True)
-        return outfile.write(file, trust.bundle(found).encode())
+        return outfile.write(file, self._platform.bundle(router=True).encode())
 
     def curl(self, key: ApiKey | str, prompt: str, max_tokens: int = 32) -> Curl:
         """Return the curl command that asks the model, as the portal shows it; it prints with the key masked."""
-        return Curl(self.url, key, prompt, model=self.model, max_tokens=max_tokens)
+        trusted = self._platform.bundle() if self.url.startswith("https:") else ""
+        return Curl(self.url, key, prompt, model=self.model, max_tokens=max_tokens, authorities=trusted)
 
     def close(self) -> None:
         """Close the connections."""

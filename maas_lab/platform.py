@@ -195,6 +195,14 @@ class Platform:
         """Return whom to trust at an address of this platform, as httpx takes it."""
         return self._authorities if url.startswith("https:") else True
 
+    def bundle(self, *, router: bool = False) -> str:
+        """Return this machine's authorities and the cluster's own in PEM, for programs that take one file.
+
+        Args:
+            router: whether to add what OpenShift's router shows, which not everybody may read.
+        """
+        return trust.bundle(trust.of_cluster(self.cluster, self.namespace, router=router))
+
     @functools.cached_property
     def _authorities(self) -> ssl.SSLContext:
         """This machine's authorities, and the cluster's own, which sign for its login and its Routes."""

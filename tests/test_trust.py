@@ -253,13 +253,14 @@ def cluster(told, server, authority, tmp_path):
         yield connected
 
 
-def test_what_the_cluster_signs_is_trusted_by_gateway_client_and_direct_client(cluster, server):
+def test_what_the_cluster_signs_is_trusted_by_all_that_the_lab_hands_out(cluster, server):
     """A ConfigMap that is damaged, and one that is not there, are nothing to stop at."""
     lab = Lab(cluster, "maas")
     assert lab.gateway.version() == "1.81.0"
     for client in (lab.client(KEY), Platform(cluster, "maas").direct_client()):
         with client:
             assert ask(client, "Hello", model="m").text == "hello"
+    assert lab.curl(KEY, "Hello").run(timeout=10)["id"] == "c"
     lab.gateway.close()
 
 
