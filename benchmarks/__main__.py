@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import caps, course, gitops, install, kube, measures, portal, usage
+from benchmarks import caps, course, gitops, install, kube, measures, portal, usage, workbench
 from maas_lab import settings
 from maas_lab.errors import LabError
 from maas_lab.local import LocalCluster, runtime
@@ -29,7 +29,11 @@ CHOICES = {
     "lesson": measures.lesson_run,
     "course": course.measure,
 }
-ALONE = {"kube": kube.measure, "install": install.measure}  # these need no running stack
+ALONE = {
+    "kube": kube.measure,
+    "install": install.measure,
+    "workbench": workbench.measure,
+}  # these need no running stack
 
 
 def show(console: Console, title: str, header: list[str], rows: list[list[str]]) -> None:
