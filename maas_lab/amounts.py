@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from decimal import ROUND_FLOOR, Context, Decimal
+from decimal import Decimal
 from typing import Any
 
-_KEPT = Context(prec=15, rounding=ROUND_FLOOR)
+_SAME, _HAIR = 1e-12, 1e-14  # parts of an amount; 16 digits are rounded by 5e-16 of it at most
 
 
 def dollars(amount: float | Decimal) -> str:
@@ -21,11 +22,17 @@ def dollars(amount: float | Decimal) -> str:
     return f"{sign}${whole}.{decimals.rstrip('0').ljust(2, '0')}"
 
 
-def with_kept_cap(limits: Mapping[str, Any]) -> dict[str, Any]:
-    """Return limits whose `max_budget` a gateway keeps as it is, and never above what was asked.
+def with_stopping_cap(limits: Mapping[str, Any], spent: float | None) -> dict[str, Any]:
+    """Return limits whose `max_budget`, where that is what is spent, lies a hair below it: the next call is refused.
 
-    LiteLLM's database engine rounds what it writes to 16 digits, but not the sums that it adds up: a cap at what is
-    spent, 2.2729999999999997, would become 2.273, and let one more call through. 15 digits it keeps.
+    LiteLLM's database engine rounds to 16 digits what it tells and what it writes, but not the sums that it adds up: of
+    2.2729999999999997 it tells 2.273, and a cap of 2.273 would let one more call through.
+
+    Args:
+        limits: by the names of `Gateway.update_key`.
+        spent: dollars, as the gateway tells it.
     """
     cap = limits.get("max_budget")
-    return {**limits, "max_budget": float(_KEPT.create_decimal(repr(cap)))} if isinstance(cap, float) else {**limits}
+    if not isinstance(cap, int | float) or not spent or not math.isclose(cap, spent, rel_tol=_SAME):
+        return {**limits}
+    return {**limits, "max_budget": cap * (1 - _HAIR)}

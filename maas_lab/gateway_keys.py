@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from maas_lab.amounts import with_kept_cap
+from maas_lab.amounts import with_stopping_cap
 from maas_lab.errors import BadRequest, UsageError
 from maas_lab.keys import ApiKey
 from maas_lab.rest import Rest
@@ -50,7 +50,10 @@ def changes(limits: Mapping[str, Any], info: Mapping[str, Any]) -> dict[str, Any
         why = "the gateway overlooks the wish to end it, and would go on renewing the budget"
         hint = "set a long one, e.g. `3650d`, or make a new key"
         raise UsageError("a key's `budget_duration` can be changed, not taken away", why, hint)
-    given = {name: _FREE.get(name) if limit is None else limit for name, limit in with_kept_cap(limits).items()}
+    given = {
+        name: _FREE.get(name) if limit is None else limit
+        for name, limit in with_stopping_cap(limits, info.get("spend")).items()
+    }
     if "soft_budget" in given:
         # LiteLLM 1.81.0 shows a key's own `soft_budget` in no listing and overlooks its change; metadata it keeps.
         given["metadata"] = stated(**{**(info.get("metadata") or {}), "soft_budget": given.pop("soft_budget")})
@@ -64,7 +67,7 @@ def generate(rest: Rest, given: Mapping[str, Any]) -> ApiKey:
         UsageError: a key of this name exists.
     """
     try:
-        made = rest.call("POST", "/key/generate", json=with_kept_cap({**CALLS_ONLY, **given}))
+        made = rest.call("POST", "/key/generate", json={**CALLS_ONLY, **given})
     except BadRequest as error:
         if "already exists" not in error.why:
             raise

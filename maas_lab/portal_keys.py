@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from maas_lab.amounts import with_kept_cap
+from maas_lab.amounts import with_stopping_cap
 from maas_lab.errors import AlreadyExists, InvalidRequest, NoSuchEntry, UsageError
 from maas_lab.keys import ApiKey
 from maas_lab.portal_rest import PortalRest
@@ -134,7 +134,7 @@ class Keys:
     def unblock(self, key: Key, max_budget: float | None) -> PortalKey:
         """Accept the calls of a key again, up to a budget."""
         row = self.find(key)
-        budget = limit_body({"max_budget": max_budget}) if max_budget is not None or row.max_budget == 0 else {}
+        budget = {"maxBudget": max_budget} if max_budget is not None or row.max_budget == 0 else {}
         # Only where the portal has the switch, is a blocked key not live.
         return self._patch(row, budget if row.active else {**budget, "isActive": True})
 
@@ -174,7 +174,7 @@ def changed_limits(row: PortalKey, changes: dict[str, Any]) -> dict[str, Any]:
     if row.budget_duration and changes.get("budget_duration", "") is None:
         why = "its gateway overlooks the wish to end that"
         raise UsageError("a key's `budget_duration` can only be changed", why, "set a long one, e.g. `yearly`")
-    return limit_body(changes, KEY_LIMITS)
+    return limit_body(with_stopping_cap(changes, row.spend), KEY_LIMITS)
 
 
 def limit_body(limits: dict[str, Any], known: dict[str, str] = LIMITS) -> dict[str, Any]:
@@ -185,7 +185,7 @@ def limit_body(limits: dict[str, Any], known: dict[str, str] = LIMITS) -> dict[s
     """
     if unknown := next((name for name in limits if name not in known), None):
         raise UsageError(f"there is no limit `{unknown}`", hint=f"there are: {', '.join(known)}")
-    return {known[name]: value for name, value in with_kept_cap(limits).items()}
+    return {known[name]: value for name, value in limits.items()}
 
 
 def expiry(duration: str | None) -> dict[str, str]:

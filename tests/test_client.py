@@ -1,5 +1,6 @@
 """The OpenAI SDK, real curl and many threads against a server on loopback that replays recorded answers."""
 
+import gc
 import json
 import os
 import signal
@@ -357,18 +358,24 @@ def test_a_bug_in_the_calling_code_is_not_swallowed(server, client):
 
 def test_an_interrupt_ends_the_traffic_soon(server, client):
     release = threading.Event()
-    server.answer = lambda body: release.wait(60) and recorded("POST_chat_ok")
+    server.answer = lambda body: release.wait(20) and recorded("POST_chat_ok")
 
     def interrupt():
         while len(server.seen) < 2:
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGINT)
 
+    # Python loses an interrupt that comes while it collects what earlier tests have left.
+    gc.collect()
+    gc.disable()
     threading.Thread(target=interrupt, daemon=True).start()
     begun = time.monotonic()
-    with pytest.raises(KeyboardInterrupt):
-        ask_many(client, ["x"] * 50, model=MODEL, concurrency=2)
-    assert time.monotonic() - begun < 30
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            ask_many(client, ["x"] * 6, model=MODEL, concurrency=2)
+    finally:
+        gc.enable()
+    assert time.monotonic() - begun < 15
     release.set()
     time.sleep(0.3)
     assert len(server.seen) == 2

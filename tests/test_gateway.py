@@ -440,10 +440,8 @@ def test_an_unknown_limit_is_refused_before_the_gateway_is_asked():
         gateway(lambda request: pytest.fail("was asked")).update_key(SECRET, rpm=3)
 
 
-@pytest.mark.parametrize(
-    ("cap", "kept"), [(2.2729999999999997, 2.27299999999999), (2.273, 2.273), (5, 5), (None, None)]
-)
-def test_a_cap_is_rounded_down_where_the_gateway_would_round_it_up(cap, kept):
+@pytest.mark.parametrize(("cap", "kept"), [(1.2e-05, 1.2e-05 * (1 - 1e-14)), (1.3e-05, 1.3e-05), (5, 5), (None, None)])
+def test_a_cap_at_what_is_spent_is_set_a_hair_below_it(cap, kept):
     asked = []
 
     def answer(request):
