@@ -152,6 +152,31 @@ def run(
         raise typer.Exit(1)
 
 
+@app.command()
+def grade(
+    folder: Annotated[Path, typer.Argument(metavar="SUBMISSIONS", help="One folder of notebooks for each learner.")],
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder for index.html, results.csv, .json, junit.xml and executed copies.")
+    ] = Path("grades"),
+    jobs: Annotated[
+        int | None, typer.Option("-j", min=1, help="Learners at a time.", show_default="one for each core")
+    ] = None,
+    only: Annotated[list[str] | None, typer.Option("--only", metavar="LEARNER", help="Grade only this one.")] = None,
+) -> None:
+    """Grade a cohort: each learner on a lab of their own."""
+    from maas_lab.grading import pool, report, telling
+    from maas_lab.local import runtime
+
+    runtime_folder = settings.load().runtime_folder
+    with console.progress() as show:
+        runtime.install(runtime_folder, show, (*runtime.STACK, "quantised"))  # all that lessons ask for
+    plan = pool.Plan(out, jobs or 0, only or [], runtime=runtime_folder)
+    cohort = pool.grade(folder, plan, lambda event: console.say(telling.line(event)))
+    console.say(telling.summary(cohort, report.write(cohort, out)))
+    if telling.failures(cohort):
+        raise typer.Exit(1)
+
+
 @lessons_app.command()
 def build(
     force: Annotated[bool, typer.Option("--force", help="Execute every solution again.")] = False,

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 from maas_lab.errors import EnvironmentFault, TookTooLong
 
+Piped = subprocess.Popen[str]  # a program that was started by `start`
+
 
 class Finished(NamedTuple):
     """A program that ran: its exit code, and what it wrote."""
@@ -41,6 +43,17 @@ def run(argv: Sequence[str], *, stdin: str = "", timeout: float = 60, env: Mappi
     except subprocess.TimeoutExpired as error:
         raise TookTooLong(f"`{argv[0]}` did not end within {timeout:g} s", hint="give it a longer `timeout`") from error
     return Finished(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
+
+
+def start(argv: Sequence[str], env: Mapping[str, str]) -> Piped:
+    """Start a program whose input and output are pipes, and return it; it gets no Ctrl-C from the terminal.
+
+    Args:
+        argv: the program and its arguments.
+        env: its whole environment.
+    """
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(list(argv), env=env, cwd="/", text=True, start_new_session=True, **pipes)
 
 
 def foreground(

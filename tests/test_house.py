@@ -24,7 +24,7 @@ ALONE = {
     "sleeps": (re.compile(r"time\.sleep"), {"wait.py"}),
     "starts processes": (
         re.compile(r"subprocess\.(run|Popen|call|check)|os\.(system|spawn|exec|fork)|psutil\.Popen\("),
-        {"shell.py", "local/processes.py", "local/packages.py", "local/postgres.py"},
+        {"shell.py", "grading/room.py", "local/processes.py", "local/packages.py", "local/postgres.py"},
     ),
 }
 PURE = {

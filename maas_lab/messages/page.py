@@ -56,6 +56,7 @@ GROUPS = (
             *("course.py", "journal.py", "passes.py", "private.py", "record*.py", "signing.py"),
         ),
     ),
+    ("Grading a cohort", ("grading/*",)),
     (
         "`connect()` and the cluster",
         (
