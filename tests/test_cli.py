@@ -108,6 +108,16 @@ def test_doctor_notices_a_half_built_runtime(lab, tmp_path):
     assert "half-built" in done.stdout
 
 
+def test_up_takes_nothing_from_a_folder_that_is_no_wheelhouse(lab, tmp_path):
+    (tmp_path / "usb stick").mkdir()
+    argv = ("up", "--no-jupyter", "--wheelhouse", str(tmp_path / "usb stick"))
+    done = lab(*argv, MAAS_LAB_RUNTIME=str(tmp_path / "runtime"))
+    assert done.returncode == 1
+    assert f"{tmp_path}/usb stick is no complete wheelhouse" in done.stderr
+    assert "./lab wheelhouse DIR" in done.stderr
+    assert not (tmp_path / "runtime").exists()
+
+
 def test_help_names_every_command(lab):
     told = lab("--help").stdout
     for command in ("up", "down", "reset", "status", "logs", "run", "lessons", "test", "doctor"):
