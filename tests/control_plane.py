@@ -3,10 +3,10 @@
 from maas_lab.local.kube.controllers.client import POD
 
 
-def collect(collector):
-    """Let the collector do what changes have left to do, and return how many there were."""
+def collect(collector, most=None):
+    """Let the collector do what changes have left to do, at most so many, and return how many there were."""
     changes = 0
-    while not collector._changed.empty():
+    while not collector._changed.empty() and changes != most:
         change = collector._changed.get_nowait()
         collector._attempt(change.key, change.object, gone=change.type == "DELETED")
         changes += 1

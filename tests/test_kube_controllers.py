@@ -390,6 +390,20 @@ def test_a_namespace_that_ends_takes_its_workloads_along(cluster):
     assert not [key for key, _ in cluster.objects.store.everything() if key.namespace]
 
 
+def test_a_namespace_that_is_made_anew_keeps_what_is_in_it(cluster):
+    """What its predecessor's end has left to do must not reach it."""
+    namespace, config = of("v1", "Namespace"), of("v1", "ConfigMap")
+    cluster.create(config, "old", {})
+    cluster.settle()
+    cluster.client.delete(namespace, cluster.client.get(namespace, "", NAMESPACE))
+    while cluster.client.get(namespace, "", NAMESPACE):
+        assert collect(cluster.collector, most=1)
+    cluster.client.create(namespace, {"metadata": {"name": NAMESPACE}})
+    cluster.create(config, "new", {})
+    cluster.settle()
+    assert [one["metadata"]["name"] for one in cluster.client.list(config, NAMESPACE)] == ["new"]
+
+
 # Restarts
 
 

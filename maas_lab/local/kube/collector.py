@@ -93,6 +93,8 @@ class Collector:
             if key.resource == "pods":
                 self._release_claims(key.namespace)
             return
+        if self._store.owner(obj["metadata"]["uid"]) is None:
+            return  # it is gone by now, and one of the same name, if there is one, goes on
         self._collect(key, obj)
         if not obj["metadata"].get("deletionTimestamp"):
             return
