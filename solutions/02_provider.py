@@ -596,14 +596,16 @@ gitops.clone(repository)
 # %% [markdown]
 # That is your clone, with one commit. (Where you see commands instead, run them in a terminal; then set `repository` to
 # the address of your fork, and run the cell again.) First write into the clone what you want to keep of your changes
-# by hand: how soon spend rows are written.
+# by hand: the patch with which spend rows are written sooner becomes a file of the overlay.
 #
 # Then let the platform follow it. You scaled the model by hand, and Git says one copy. Predict: how many are there in a
 # moment?
 
 # %%
-file = gitops.folder / "manifests/infrastructure/base/gateway/deployment.yaml"
-file.write_text(file.read_text().replace('value: "2"', 'value: "1"'))
+overlay = gitops.overlay("infrastructure")
+(overlay / "sooner.yaml").write_text(sooner)
+file = overlay / "kustomization.yaml"
+file.write_text(file.read_text().replace("patches:\n", "patches:\n  - path: sooner.yaml\n"))
 first = gitops.commit("Write spend rows after one second")
 
 # %% tags=["nbval-ignore-output"]
