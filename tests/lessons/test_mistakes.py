@@ -280,6 +280,8 @@ def test_2_6_to_2_8_commits_and_deployments(lab, says, tmp_path):
         gitops.follow("main")
         gitops.wait(commit)
         says(checks.synced, (gitops,), {"another line": (commit, "still the one it came with")})
+        pages = manifests.render(lab.overlay("infrastructure"), lab.namespace)
+        lab.cluster.apply([one for one in pages if one["metadata"]["name"] == "frontend"], force=True)
         again = copy.deepcopy(before)
         again["metadata"]["uid"] = "another"
         mistakes = {
