@@ -167,10 +167,10 @@ def grade(
     from maas_lab.grading import pool, report, telling
     from maas_lab.local import runtime
 
-    runtime_folder = settings.load().runtime_folder
+    plan = pool.Plan(out, jobs or 0, only or [], runtime=settings.load().runtime_folder)
+    pool.read(folder, plan)  # refuses before anything is installed
     with console.progress() as show:
-        runtime.install(runtime_folder, show, (*runtime.STACK, "quantised"))  # all that lessons ask for
-    plan = pool.Plan(out, jobs or 0, only or [], runtime=runtime_folder)
+        runtime.install(plan.runtime, show, (*runtime.STACK, "quantised"))  # all that lessons ask for
     cohort = pool.grade(folder, plan, lambda event: console.say(telling.line(event)))
     console.say(telling.summary(cohort, report.write(cohort, out)))
     if telling.failures(cohort):

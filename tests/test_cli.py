@@ -39,6 +39,8 @@ def lab(tmp_path):
         (["run", "-p", "prompts"], "-p takes a name and a value"),
         (["run", "99_nothing"], "99_nothing"),
         (["reset"], "./lab reset --yes"),
+        (["grade", "no-such-folder"], "there are no submissions in no-such-folder"),
+        (["grade", "notebooks", "-j", "0"], "Invalid value for '-j'"),
     ],
 )
 def test_wrong_use_exits_2_with_a_helpful_line(lab, arguments, told):

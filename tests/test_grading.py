@@ -10,7 +10,7 @@ import pytest
 from nbformat import v3
 
 from maas_lab.errors import UsageError
-from maas_lab.grading import report, submissions, submitted, verdicts, workbook
+from maas_lab.grading import pool, report, submissions, submitted, verdicts, workbook
 from maas_lab.grading.execution import Outcome
 from maas_lab.grading.namespaces import SYSTEM, places
 from maas_lab.grading.verdicts import GRADED, MISSING, NOT_REACHED, REFUSED, Graded
@@ -179,6 +179,17 @@ def test_links_and_odd_folders_are_named_and_not_followed(tmp_path, lessons):
         "mallory": "it is a link, and links are not followed",
         r"two\nlines": "the folder's name cannot be used",
     }
+
+
+def test_names_that_look_alike_are_two_learners(tmp_path):
+    folder = tmp_path / "submissions"
+    for name in ("two\nlines", r"two\nlines"):
+        write(folder / name, {"other": "{}"})
+    graded = pool.grade(folder, pool.Plan(tmp_path / "out", lessons=workbook_in(tmp_path / "workbook")))
+    assert [(one.learner, one.ended) for one in graded] == [
+        (r"two\nlines", "the folder's name cannot be used"),
+        (r"two\nlines", "the folder holds no notebook of this course, by its name"),
+    ]
 
 
 def test_files_that_are_none_are_refused_without_being_read(tmp_path, lessons):

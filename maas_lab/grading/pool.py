@@ -96,12 +96,22 @@ def grade(folder: Path, plan: Plan, on_event: OnEvent = lambda event: None) -> l
         UsageError: there are no submissions, or no such learner.
         EnvironmentFault: hostile notebooks cannot be run here.
     """
-    lessons = workbook.load(plan.lessons)
-    found = submissions.find(folder, lessons, plan.only)
-    if plan.out.resolve() == folder.resolve() or plan.out.resolve().is_relative_to(folder.resolve()):
-        raise UsageError(f"the results would lie among the submissions in {folder}", hint="--out ANOTHER_FOLDER")
+    lessons, found = read(folder, plan)
     plan.out.mkdir(parents=True, exist_ok=True)
     return _Run(lessons, plan, on_event).grade(found)
+
+
+def read(folder: Path, plan: Plan) -> tuple[list[Lesson], list[Submission]]:
+    """Return the workbook's lessons and what was handed in for them; nothing is executed or written.
+
+    Raises:
+        UsageError: there are no submissions, no such learner, or the results would lie among them.
+    """
+    lessons = workbook.load(plan.lessons)
+    found = submissions.find(folder, lessons, plan.only)
+    if plan.out.resolve().is_relative_to(folder.resolve()):
+        raise UsageError(f"the results would lie among the submissions in {folder}", hint="--out ANOTHER_FOLDER")
+    return lessons, found
 
 
 class _Run:
@@ -113,25 +123,28 @@ class _Run:
         self._apart = True
 
     def grade(self, found: list[Submission]) -> list[Graded]:
-        done = {one.learner: kept for one in found if (kept := self._kept(one))}
+        # By folder: names that cannot be shown may look alike.
+        done = {one.folder: kept for one in found if (kept := self._kept(one))}
         for number, graded in enumerate(done.values(), 1):
             self._tell(Done(graded, number, len(found), kept=True))
-        left = [one for one in found if one.learner not in done]
-        if not left:
-            return [done[one.learner] for one in found]
-        self._apart = is_apart(lambda text: self._tell(Told(text)))
-        jobs = self._jobs(len(left))
-        with ThreadPoolExecutor(jobs) as threads:
+        left = [one for one in found if one.folder not in done]
+        if left:
+            self._apart = is_apart(lambda text: self._tell(Told(text)))
+            self._grade(left, done, len(found))
+        return [done[one.folder] for one in found]
+
+    def _grade(self, left: list[Submission], done: dict[Path, Graded], total: int) -> None:
+        with ThreadPoolExecutor(self._jobs(len(left))) as threads:
             try:
-                for task in as_completed([threads.submit(self._graded, one) for one in left]):
-                    graded = task.result()
-                    done[graded.learner] = graded
-                    self._tell(Done(graded, len(done), len(found), kept=False))
+                tasks = {threads.submit(self._graded, one): one.folder for one in left}
+                for task in as_completed(tasks):
+                    done[tasks[task]] = graded = task.result()
+                    with self._lock:
+                        self._tell(Done(graded, len(done), total, kept=False))
             except BaseException:  # Ctrl-C: what is done stays done
                 self._stop()
                 threads.shutdown(cancel_futures=True)
                 raise
-        return [done[one.learner] for one in found]
 
     def _jobs(self, learners: int) -> int:
         """Return how many learners fit at a time, and say so where that is less than was asked for."""
