@@ -1,7 +1,9 @@
 """Hostile notebooks in rooms: each costs its own learner only, and leaves nothing behind."""
 
+import json
 import os
 import socket
+import sys
 from pathlib import Path
 
 import psutil
@@ -10,7 +12,7 @@ import pytest
 from maas_lab.grading import pool, report, surroundings
 from maas_lab.grading.execution import Bounds
 from maas_lab.grading.pool import Plan
-from maas_lab.grading.room import MEMORY, PROCESSES, UIDS, Limits
+from maas_lab.grading.room import MEMORY, PROCESSES, TIME, UIDS, Limits, Room
 from tests.cohort import LESSONS, lesson, outputs, workbook_in, write
 
 FIRST, SECOND = LESSONS
@@ -173,3 +175,30 @@ def test_a_stopped_run_goes_on_and_leaves_no_process(cohort, tmp_path):
         pool.grade(tmp_path / "submissions", plan, interrupt)
     assert not list((tmp_path / "out").rglob("result.json"))
     assert psutil.Process().children(recursive=True) == []
+
+
+RUNAWAY = """
+import os, sys, time
+for _ in range(3):
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            time.sleep(600)
+        os._exit(0)
+os.makedirs("results")
+print(len(open("/proc/self/environ").read()), file=open("results/result.json", "w"), flush=True)
+os.symlink("/etc/passwd", "results/copy.ipynb")
+time.sleep(600 if sys.argv[1] == "long" else 0)
+"""
+
+
+@pytest.mark.parametrize(("how", "limits", "ended"), [("short", LIMITS, ""), ("long", Limits(seconds=3), TIME)])
+def test_without_namespaces_all_processes_end_and_links_are_not_followed(tmp_path, how, limits, ended):
+    argv = [sys.executable, "-c", RUNAWAY, how]
+    room = Room(argv, {}, out=str(tmp_path), kept=["result.json", "copy.ipynb"], limits=limits, apart=False)
+    with surroundings.launch() as process:
+        stdout, stderr = process.communicate(room.text())
+    assert (process.returncode, json.loads(stdout)["ended"]) == (0, ended), stderr
+    if not ended:
+        assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
+    assert [one.pid for one in psutil.process_iter(["cmdline"]) if RUNAWAY in (one.info["cmdline"] or [])] == []
