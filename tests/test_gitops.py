@@ -582,6 +582,8 @@ def test_applications_elsewhere_need_the_projects_consent(cluster, repo):
     cluster.project("q", **limits(repo, sourceNamespaces=["o*"]))
     app = cluster.follow(repo, project="p", policy=WHOLE, namespace=NAMESPACE)
     assert "is not allowed to use project p" in conditions(app)["InvalidSpecError"]
+    app = cluster.follow(repo, "c", policy=WHOLE, namespace=NAMESPACE)  # else it could do whatever the controller can
+    assert "is not allowed to use project default" in conditions(app)["InvalidSpecError"]
     app = cluster.follow(repo, "b", project="q", policy=WHOLE, namespace=NAMESPACE)
     assert (state(app), kept(cluster)) == (("Synced", "Healthy"), "1")
     assert cluster.get("ConfigMap", "a")["metadata"]["annotations"][TRACKING].startswith(f"{NAMESPACE}_b:")

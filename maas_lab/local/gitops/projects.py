@@ -15,7 +15,6 @@ DEFAULT: Object = {
     "metadata": {"name": "default"},
     "spec": {
         "sourceRepos": ["*"],
-        "sourceNamespaces": ["*"],
         "destinations": [{"server": "*", "namespace": "*"}],
         "clusterResourceWhitelist": EVERYTHING,
     },
