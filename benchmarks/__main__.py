@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import caps, course, gitops, grade, install, kube, measures, portal, usage, workbench
+from benchmarks import caps, course, gitops, grade, install, kube, measures, portal, preflight, usage, workbench
 from maas_lab import settings
 from maas_lab.errors import LabError
 from maas_lab.local import LocalCluster, runtime
@@ -26,6 +26,7 @@ CHOICES = {
     "caps": caps.measure,
     "usage": usage.measure,
     "gitops": gitops.measure,
+    "preflight": preflight.measure,
     "lesson": measures.lesson_run,
     "course": course.measure,
 }

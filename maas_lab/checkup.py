@@ -17,7 +17,7 @@ Subject = TypeVar("Subject")
 
 def examine(lab: Lab) -> Iterator[Finding]:
     """Yield a finding for each part that the lessons need; what cannot be looked at is a finding, too."""
-    return looked(lab, (_cluster, _pods, _gateway, _model, _portal), "look at its log")
+    return looked(lab, (_cluster, pods, gateway, model, _portal), "look at its log")
 
 
 def looked(subject: Subject, looks: Iterable[Callable[[Subject], Finding]], hint: str) -> Iterator[Finding]:
@@ -25,7 +25,7 @@ def looked(subject: Subject, looks: Iterable[Callable[[Subject], Finding]], hint
 
     Args:
         subject: what is looked at.
-        looks: functions that return a finding; their names after the first letter are topics.
+        looks: functions that return a finding; their names without a leading `_` are topics.
         hint: what to do where a failure does not say.
     """
     for look in looks:
@@ -33,7 +33,7 @@ def looked(subject: Subject, looks: Iterable[Callable[[Subject], Finding]], hint
             yield mended(look(subject))
         except (LabError, OSError) as error:
             seen = ": ".join(filter(None, (str(error), getattr(error, "why", ""))))
-            yield Finding(look.__name__[1:], False, seen, getattr(error, "hint", "") or hint)
+            yield Finding(look.__name__.removeprefix("_"), False, seen, getattr(error, "hint", "") or hint)
 
 
 def mended(finding: Finding) -> Finding:
@@ -45,11 +45,12 @@ def _cluster(lab: Lab) -> Finding:
     return Finding("cluster", True, f"Kubernetes {lab.cluster.version()} answers {lab.cluster.whoami()}")
 
 
-def _pods(lab: Lab) -> Finding:
-    pods = lab.cluster.pods(lab.namespace)
-    bad = [pod for pod in pods if pod.phase != "Succeeded" and len(set(pod.ready.split("/"))) > 1]
+def pods(lab: Lab) -> Finding:
+    """Look whether all pods of the platform are ready."""
+    found = lab.cluster.pods(lab.namespace)
+    bad = [pod for pod in found if pod.phase != "Succeeded" and len(set(pod.ready.split("/"))) > 1]
     told = ", ".join(f"{pod.name}: {pod.reason or pod.phase}" for pod in bad)
-    if not pods:
+    if not found:
         return Finding("pods", False, f"there is none in {lab.namespace}", "manifests/README.md says how to deploy")
     if not bad:
         return Finding("pods", True, f"all are ready in {lab.namespace}")
@@ -58,14 +59,16 @@ def _pods(lab: Lab) -> Finding:
     return Finding("pods", False, f"not ready: {told}", hint)
 
 
-def _gateway(lab: Lab) -> Finding:
+def gateway(lab: Lab) -> Finding:
+    """Look whether the gateway answers, and offers the model."""
     names = [one.name for one in lab.gateway.models()]
     hint = "register it, as lesson 02 does: lab.gateway.register_model(...)"
     seen = f"LiteLLM {lab.gateway.version()} offers {', '.join(names) or 'nothing'}"
     return Finding("gateway", lab.model in names, seen, hint)
 
 
-def _model(lab: Lab) -> Finding:
+def model(lab: Lab) -> Finding:
+    """Look whether the model server tells its metrics."""
     with lab.engine() as engine:
         engine.scrape()
     return Finding("model", True, f"the server of {lab.model} tells its metrics")

@@ -6,7 +6,7 @@ import json
 import math
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -14,6 +14,9 @@ from rich.console import Console
 from maas_lab import console, settings, wait
 from maas_lab.errors import LabError, UsageError
 from maas_lab.local import LocalCluster
+
+if TYPE_CHECKING:
+    from maas_lab.preflight import Report
 
 ROOT = Path(__file__).parents[1]
 INTERRUPTED = 130  # what shells return after Ctrl-C
@@ -225,11 +228,50 @@ def wheelhouse(
 
 @app.command()
 def doctor() -> None:
-    """Check this machine and say what to do."""
+    """Check this machine and say what to do.
+
+    What a class needs of a cluster, this machine's own or another, is what `./lab preflight` looks at.
+    """
     from maas_lab import doctor as doctor_module
 
     if not console.findings(doctor_module.examine(LocalCluster())):
         raise typer.Exit(1)
+
+
+@app.command()
+def preflight(
+    learners: Annotated[
+        int, typer.Option("--learners", metavar="N", min=1, help="How many are to work at the same time.")
+    ] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Check the cluster before a class, and say what mends it.
+
+    It looks at the cluster that lessons take, and at the platform there. It changes nothing, except that it makes a key
+    for one call of the model, and deletes it: the call leaves a spend row. What this machine itself needs is what
+    `./lab doctor` looks at. Exits 1 when a line is red.
+    """
+    report = _seen(learners)
+    if as_json:
+        print(json.dumps(report.as_json(), indent=1))
+    else:
+        console.rows(report)
+    if report.is_red:
+        raise typer.Exit(1)
+
+
+def _seen(learners: int) -> Report:
+    """Look at the cluster that `connect()` would take, without starting one."""
+    from maas_lab import preflight
+
+    if file := settings.kubeconfig():
+        return preflight.examine(file, f"by {settings.kubeconfig_variable()}: {file}", learners)
+    local = LocalCluster()
+    if local.status()["phase"] != "stopped":
+        return preflight.examine(local.kubeconfig, "the local cluster, because it runs here", learners, is_local=True)
+    if settings.in_cluster():
+        return preflight.examine(None, "by this pod's service account", learners)
+    return preflight.not_running("the local lab is stopped, and no other cluster is named", learners)
 
 
 def joined(arguments: list[str]) -> list[str]:

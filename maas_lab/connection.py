@@ -49,6 +49,7 @@ class Answer(NamedTuple):
 
     status: int
     body: bytes
+    headers: Mapping[str, str]
 
     def json(self) -> dict[str, Any]:
         """Return the parsed body.
@@ -150,7 +151,7 @@ class Connection:
 
         def send() -> Answer:
             answer = dynamic.request(method, path, body=body, serialize=False, **extra)
-            return Answer(answer.status, answer.data)
+            return Answer(answer.status, answer.data, answer.headers)
 
         return self._safely(send, subject, secrets)
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
 from maas_lab.bundle import Bundle
 from maas_lab.local.packages import Report
 from maas_lab.runner import CellDone, Event, LessonDone, LessonStarted, Result
 from maas_lab.tables import Finding
+
+if TYPE_CHECKING:
+    from maas_lab.preflight import Report as Preflight  # what it takes to look is not needed to print
 
 out = Console(highlight=False)
 LEFT = re.compile(r", \d+ MB left of it$")
@@ -103,6 +107,22 @@ def findings(found: Iterable[Finding]) -> bool:
         if not finding.ok:
             say(f"     try: {finding.hint}")
     return well
+
+
+def rows(report: Preflight) -> None:
+    """Print a table of what was looked at before class, and below it the commands that mend what is not well."""
+    table = Table("area", "what", "", Column("found", overflow="fold"), box=None, header_style="bold")
+    for row in report.rows:
+        style = {"ok": "green", "warn": "yellow", "fail": "bold red"}[row.state]
+        state = {"ok": "ok", "warn": "warn", "fail": "FAIL"}[row.state]
+        table.add_row(Text(row.area), Text(row.what), Text(state, style), Text(row.found))
+    out.print(table)
+    for row in report.rows:
+        if row.mend:
+            lines = "\n".join(f"    {line}" for line in row.mend.splitlines())
+            say(f"\n{row.area}, {row.what}: {'warning' if row.state == 'warn' else 'mend it'}\n{lines}")
+    verdict = "not ready" if report.is_red else "ready"
+    say(f"\nThe room is {verdict} for {report.learners} learner{'s'[: report.learners > 1]}: {report.total:.1f} s.")
 
 
 @contextlib.contextmanager

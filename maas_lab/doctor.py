@@ -17,6 +17,7 @@ from maas_lab.local import LocalCluster, packages
 from maas_lab.local.home import ROOM
 from maas_lab.local.postgres import account_problem
 from maas_lab.local.runtime import Runtime
+from maas_lab.preflight import environment
 from maas_lab.private import refuse_without_locks
 from maas_lab.tables import Finding
 
@@ -94,19 +95,9 @@ def _node(cluster: LocalCluster) -> Finding:
 
 def _network(cluster: LocalCluster) -> Finding:
     chosen = settings.proxies()
-    files = [
-        name for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE") if name in chosen and not Path(chosen[name]).exists()
-    ]
-    seen = (
-        ", ".join(f"{name}={_without_password(value)}" for name, value in chosen.items())
-        or "no proxy and no certificate variable set"
-    )
-    return Finding(
-        "network",
-        not files,
-        seen,
-        f"{', '.join(files)} names a file that does not exist: unset it or correct it",
-    )
+    lost = environment.missing_files(chosen)
+    hint = f"{', '.join(lost)} names a file that does not exist: unset it or correct it"
+    return Finding("network", not lost, environment.told(chosen), hint)
 
 
 def _runtime(cluster: LocalCluster) -> Finding:
@@ -134,8 +125,3 @@ def _stack(cluster: LocalCluster) -> Finding:
 
 def _existing(path: Path) -> Path:
     return next(parent for parent in (path, *path.parents) if parent.exists())
-
-
-def _without_password(value: str) -> str:
-    scheme, at, rest = value.rpartition("@")
-    return f"{scheme.split('//')[0]}//…@{rest}" if at else value

@@ -56,14 +56,7 @@ def log_in(portal: PortalRest, user: str, password: str, oauth: httpx.Client) ->
         LoginFailed: the name and password are wrong, or the server wants a browser.
         PortalError: the portal refused, failed, or did not answer.
     """
-    # The portal makes the callback's address of the origin that a browser sends.
-    origin = str(httpx.URL(portal.url).copy_with(raw_path=b"/")).rstrip("/")
-    started = portal.once("POST", "/api/auth/login", headers={"Origin": origin})
-    try:
-        asked = httpx.URL(started.json()["authUrl"])
-    except (ValueError, KeyError, TypeError, httpx.InvalidURL) as error:
-        hint = "check the address; `./lab status` shows the portal's"
-        raise LoginFailed("the portal does not say where to log in", "its answer has no address", hint) from error
+    asked = begin(portal)
     code = _code(_authorize(oauth, asked, user, password), asked.params.get("state", ""))
     try:
         # To the portal's own address, whatever the answer says: a code opens what a password opens.
@@ -75,6 +68,26 @@ def log_in(portal: PortalRest, user: str, password: str, oauth: httpx.Client) ->
     if "token" not in fragment:
         raise LoginFailed("the portal finished the login without a token", plain(_told(fragment)), _PASTE)
     return ApiKey(fragment["token"][0], f"portal token of {user}")
+
+
+def begin(portal: PortalRest) -> httpx.URL:
+    """Begin a login, and return the address at which the OAuth server asks for name and password.
+
+    Args:
+        portal: the portal, without a token.
+
+    Raises:
+        LoginFailed: the portal names no such address.
+        PortalError: the portal refused, failed, or did not answer.
+    """
+    # The portal makes the callback's address of the origin that a browser sends.
+    origin = str(httpx.URL(portal.url).copy_with(raw_path=b"/")).rstrip("/")
+    started = portal.once("POST", "/api/auth/login", headers={"Origin": origin})
+    try:
+        return httpx.URL(started.json()["authUrl"])
+    except (ValueError, KeyError, TypeError, httpx.InvalidURL) as error:
+        hint = "check the address; `./lab status` shows the portal's"
+        raise LoginFailed("the portal does not say where to log in", "its answer has no address", hint) from error
 
 
 def _authorize(oauth: httpx.Client, asked: httpx.URL, user: str, password: str) -> dict[str, list[str]]:

@@ -92,7 +92,7 @@ def offer(cluster: Cluster, resource: str) -> Offer:
     except NotAllowed:
         return Offer(resource, None, None)
     offered = sum(int((node["status"].get("allocatable") or {}).get(resource, 0)) for node in nodes)
-    return Offer(resource, offered, int(sum(_asked(pod, resource) for pod in pods if _has_place(pod))))
+    return Offer(resource, offered, int(sum(asked(pod, resource) for pod in pods if has_place(pod))))
 
 
 def reserved(cluster: Cluster, namespace: str, resource: str, model: str | None = None) -> Reserved:
@@ -106,8 +106,8 @@ def reserved(cluster: Cluster, namespace: str, resource: str, model: str | None 
     """
     pods = cluster.list("Pod", namespace, selector=f"{SERVING}={model}" if model else SERVING)
     there = [one for one in pods if not one["metadata"].get("deletionTimestamp")]
-    placed = [one for one in there if _has_place(one)]
-    sums = [sum(_asked(pod, name) for pod in some) for name in (resource, "memory") for some in (there, placed)]
+    placed = [one for one in there if has_place(one)]
+    sums = [sum(asked(pod, name) for pod in some) for name in (resource, "memory") for some in (there, placed)]
     return Reserved(len(placed), *map(int, sums))
 
 
@@ -168,11 +168,13 @@ def _unsettled(lab: Lab, latest: Mapping[str, str], patience: float) -> TookTooL
     return TookTooLong(f"waited {patience:g} s for the models of all developers", why, hint)
 
 
-def _has_place(pod: Pod) -> bool:
+def has_place(pod: Pod) -> bool:
+    """Tell whether a pod holds what it asks for."""
     return bool(pod["spec"].get("nodeName")) and (pod.get("status") or {}).get("phase") not in _ENDED
 
 
-def _asked(pod: Pod, resource: str) -> Decimal | int:
+def asked(pod: Pod, resource: str) -> Decimal | int:
+    """Return how much of a resource the containers of a pod ask for."""
     wanted = [container.get("resources") or {} for container in pod["spec"].get("containers") or ()]
     named = [{**(one.get("limits") or {}), **(one.get("requests") or {})} for one in wanted]
     return sum(parse_quantity(one.get(resource, 0)) for one in named)
