@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from maas_lab import preflight, shell
+from maas_lab.connecting import Choice
 from maas_lab.local import LocalCluster
 
 ROUNDS, LEARNERS = 5, 30
@@ -26,7 +27,7 @@ def measure(cluster: LocalCluster) -> tuple[str, list[str], list[list[str]]]:
 
 
 def _look(cluster: LocalCluster) -> preflight.Report:
-    report = preflight.examine(cluster.kubeconfig, "the local cluster", LEARNERS, is_local=True)
+    report = preflight.examine(Choice(cluster.kubeconfig, "the local cluster", cluster), LEARNERS)
     red = [row for row in report.rows if row.state == "fail" and row.area != "quota"]
     assert not red, red
     return report
@@ -47,7 +48,7 @@ def _silence() -> float:
         told = {"clusters": [{"name": "it", "cluster": cluster}], "users": [{"name": "me", "user": {"token": "none"}}]}
         file = Path(folder) / "kubeconfig"
         file.write_text(json.dumps(told | {"contexts": [context], "current-context": "it"}), encoding="utf-8")
-        return preflight.examine(file, "a cluster that never answers").total
+        return preflight.examine(Choice(file, "a cluster that never answers")).total
 
 
 def _median(seconds: list[float]) -> str:

@@ -262,16 +262,12 @@ def preflight(
 
 def _seen(learners: int) -> Report:
     """Look at the cluster that `connect()` would take, without starting one."""
-    from maas_lab import preflight
+    from maas_lab import connecting, preflight
 
-    if file := settings.kubeconfig():
-        return preflight.examine(file, f"by {settings.kubeconfig_variable()}: {file}", learners)
-    local = LocalCluster()
-    if local.status()["phase"] != "stopped":
-        return preflight.examine(local.kubeconfig, "the local cluster, because it runs here", learners, is_local=True)
-    if settings.in_cluster():
-        return preflight.examine(None, "by this pod's service account", learners)
-    return preflight.not_running("the local lab is stopped, and no other cluster is named", learners)
+    found = connecting.meant(None, None, None, settings.namespaces(), is_whole=False)
+    if isinstance(found, connecting.Choice):
+        return preflight.examine(found, learners)
+    return preflight.not_running(found or "the local lab is stopped, and no other cluster is named", learners)
 
 
 def joined(arguments: list[str]) -> list[str]:

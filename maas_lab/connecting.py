@@ -85,7 +85,7 @@ def connect(
     chosen = choose(kubeconfig, context, _login(server, token), [namespace] if namespace else settings.namespaces())
     cluster, place = Cluster(chosen.source, context), namespace or settings.namespace()
     try:
-        place = namespace or _namespace(cluster, chosen)
+        place = namespace or place_of(cluster, chosen)
         lab = Lab(cluster, place, chosen.machine, chosen.why + _project())
         arrive(lab.place)
         return lab
@@ -112,24 +112,54 @@ def choose(
     Raises:
         LabError: the pod's own cluster does not answer, or the local one cannot be started.
     """
+    found = meant(kubeconfig, context, login, namespaces)
+    if isinstance(found, Choice):
+        return found
+    if found:
+        print(found)
+    print("The local lab is not running: starting it (the first time takes about a minute).")
+    local = LocalCluster()
+    local.up()
+    return Choice(local.kubeconfig, "the local cluster, because no other is named here", local)
+
+
+def meant(
+    kubeconfig: Path | str | None,
+    context: str | None,
+    login: Login | None,
+    namespaces: Sequence[str],
+    *,
+    is_whole: bool = True,
+) -> Choice | str:
+    """Return the cluster that is meant and is there, without starting any; else why not another one, in words.
+
+    Args:
+        kubeconfig: as for `choose`.
+        context: as for `choose`.
+        login: as for `choose`.
+        namespaces: as for `choose`.
+        is_whole: whether the local cluster counts only when all of its platform is ready.
+
+    Raises:
+        LabError: the pod's own cluster does not answer.
+    """
     if named := _named(kubeconfig, context, login):
         return named
     local = LocalCluster()
-    if local.status()["ready"]:
+    status = local.status()
+    if status["ready"] or not (is_whole or status["phase"] == "stopped"):
         return Choice(local.kubeconfig, "the local cluster, because it runs on this machine", local)
     file = settings.workbench_kubeconfig()
     if file and _has_login(file):
         return Choice(file, "by ~/.kube/config: oc login in this workbench", instead=_LOCAL)
-    if settings.in_cluster():
-        if not settings.project():  # a Job, say: whoever made it gave it this account
-            return Choice(None, "by this pod's service account")
-        why, may = _account(namespaces)
-        if may:
-            return Choice(None, "by this workbench's service account: nobody has logged in", None, _LOCAL)
-        print(f"Nobody has logged in to a cluster here ({_LOGINS}), and {why}.")
-    print("The local lab is not running: starting it (the first time takes about a minute).")
-    local.up()
-    return Choice(local.kubeconfig, "the local cluster, because no other is named here", local)
+    if not settings.in_cluster():
+        return ""
+    if not settings.project():  # a Job, say: whoever made it gave it this account
+        return Choice(None, "by this pod's service account")
+    why, may = _account(namespaces)
+    if may:
+        return Choice(None, "by this workbench's service account: nobody has logged in", None, _LOCAL)
+    return f"Nobody has logged in to a cluster here ({_LOGINS}), and {why}."
 
 
 def _login(server: str | None, token: ApiKey | str | None) -> Login | None:
@@ -188,8 +218,8 @@ def _account(namespaces: Sequence[str]) -> tuple[str, bool]:
     return f"this pod's own account may not read the lab in {namespaces[-1]}", any(one.allowed for one in asked)
 
 
-def _namespace(cluster: Cluster, chosen: Choice) -> str:
-    """Return where the platform lives: a workbench's own project may hold one."""
+def place_of(cluster: Cluster, chosen: Choice) -> str:
+    """Return the namespace where the platform lives: a workbench's own project may hold one."""
     *own, shared = settings.namespaces()
     for place in [] if chosen.machine else own:
         with contextlib.suppress(NotFound, NotAllowed):

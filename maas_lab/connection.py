@@ -7,6 +7,7 @@ import binascii
 import json
 import os
 import ssl
+import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -78,7 +79,7 @@ class _Client(DynamicClient):
 
 
 class Connection:
-    """A Kubernetes API as one user sees it; nothing is sent before the first call.
+    """A Kubernetes API as one user sees it; nothing is sent before the first call. Threads may share one.
 
     Args:
         source: a kubeconfig, or several joined by colons; a login; None takes the token of the pod's service account.
@@ -95,11 +96,14 @@ class Connection:
         self.server, self.user, self.namespace = access.settings.host, access.user, access.namespace
         # A call that fails is told at once: the library would try four times, and log each.
         access.settings.retries = 0
+        # Of so many threads each keeps its own; of more the library would complain in a log.
+        access.settings.connection_pool_maxsize = 32
         access.settings.proxy = None if is_loopback(self.server) else network.proxy(self.server)
         access.settings.proxy_headers = network.proxy_headers(access.settings.proxy or "")
         self._timeout = timeout
         self._client = _client(access)
         self._dynamic: _Client | None = None
+        self._lock = threading.RLock()  # what the library finds out about kinds is one dictionary for all threads
 
     def close(self) -> None:
         """Close the connections."""
@@ -113,8 +117,9 @@ class Connection:
             NotFound: it does not.
         """
         try:
-            found = self._discovered().resources
-            return self._discovering(lambda: found.get(api_version=kind.api_version, kind=kind.name))
+            with self._lock:
+                found = self._discovered().resources
+                return self._discovering(lambda: found.get(api_version=kind.api_version, kind=kind.name))
         except (ResourceNotFoundError, ResourceNotUniqueError):
             what = f"the cluster does not serve the kind {kind.name} of {kind.api_version}"
             raise NotFound(what, hint="check apiVersion and kind; is the operator that brings it installed?") from None
@@ -156,9 +161,10 @@ class Connection:
         return self._safely(send, subject, secrets)
 
     def _discovered(self) -> _Client:
-        if self._dynamic is None:
-            self._dynamic = self._discovering(lambda: _Client(self._client, self._timeout))
-        return self._dynamic
+        with self._lock:
+            if self._dynamic is None:
+                self._dynamic = self._discovering(lambda: _Client(self._client, self._timeout))
+            return self._dynamic
 
     def _discovering(self, call: Any) -> Any:
         try:

@@ -10,6 +10,7 @@ import sys
 import threading
 import types
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -208,6 +209,21 @@ def certificate(folder):
 
 
 # Connection
+
+
+def test_threads_that_begin_at_the_same_time_find_every_kind_and_ask_for_each_once(plane, tmp_path):
+    for path in ("/api/v1/namespaces/o1/pods", "/apis/route.openshift.io/v1/namespaces/o1/routes"):
+        plane.on("GET", path, {"items": []})
+    together = threading.Barrier(16)
+
+    def look(number):
+        together.wait()
+        return cluster.list(("Pod", "Route")[number % 2])
+
+    with Cluster(write_kubeconfig(tmp_path, plane.url)) as cluster, ThreadPoolExecutor(16) as threads:
+        assert list(threads.map(look, range(16))) == [[]] * 16
+    asked = [path for _, path in plane.calls("GET") if not path.endswith(("pods", "routes"))]
+    assert sorted(asked) == sorted(set(asked))
 
 
 def test_a_cluster_says_which_server_and_user_and_sends_nothing_before_the_first_call(plane, tmp_path):

@@ -16,6 +16,7 @@ from types import SimpleNamespace
 import pytest
 
 from maas_lab import console, manifests, preflight
+from maas_lab.connecting import Choice
 from maas_lab.errors import ClusterUnreachable, NotAllowed, NotFound
 from maas_lab.objects import KubeObject
 from maas_lab.preflight import capacity, clock, environment, fitting, looks, people, platform
@@ -199,8 +200,8 @@ def test_a_certificate_of_a_stranger_is_mended_by_the_clusters_own_authority(rou
     row = environment.certificate(router("good"), ssl.create_default_context(), "maas-x")
     assert (row.state, row.found) == (FAIL, "not trusted: self-signed certificate")
     assert row.mend == (
-        "kubectl get configmap kube-root-ca.crt -n maas-x -o jsonpath='{.data.ca\\.crt}' > ca.crt"
-        " && export SSL_CERT_FILE=$PWD/ca.crt"
+        "oc get configmap default-ingress-cert -n openshift-config-managed -o jsonpath='{.data.ca-bundle\\.crt}'"
+        " > ca.pem && export SSL_CERT_FILE=$PWD/ca.pem"
     )
 
 
@@ -417,14 +418,14 @@ def test_an_address_that_never_answers_ends_in_one_red_row(tmp_path):
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         file = kubeconfig(tmp_path, f"https://127.0.0.1:{silent.getsockname()[1]}")
-        report = preflight.examine(file, "by the test", patience=0.1)
+        report = preflight.examine(Choice(file, "by the test"), patience=0.1)
     assert [(row.area, row.state) for row in report.rows] == [("connection", FAIL)]
     assert report.rows[0].mend.startswith("oc login")
     assert report.total < looks.WHOLE
 
 
 def test_a_kubeconfig_that_is_not_there_is_a_red_row(tmp_path):
-    [row] = preflight.examine(tmp_path / "nowhere", "by the test").rows
+    [row] = preflight.examine(Choice(tmp_path / "nowhere", "by the test")).rows
     assert (row.state, row.area) == (FAIL, "connection")
     assert "there is no kubeconfig" in row.found
 
@@ -460,8 +461,12 @@ def test_the_table_shows_every_row_and_the_commands_whole(capsys):
 PATIENCE = 20  # the tests' machine is busy
 
 
+def local(stack):
+    return Choice(stack.local.kubeconfig, "by the test", stack.local)
+
+
 def test_a_running_lab_is_green_and_nothing_is_left_behind(stack):
-    report = preflight.examine(stack.local.kubeconfig, "by the test", is_local=True, patience=PATIENCE)
+    report = preflight.examine(local(stack), patience=PATIENCE)
     assert [row for row in report.rows if row.state == FAIL] == []
     areas = ["connection", "clock", "platform", "CA and proxy", "rights", "GPU", "model", "gateway", "portal", "quota"]
     assert list(dict.fromkeys(row.area for row in report.rows)) == areas
@@ -474,9 +479,7 @@ def test_a_running_lab_is_green_and_nothing_is_left_behind(stack):
 
 
 def test_a_namespace_without_a_platform_is_red_and_the_rest_is_still_looked_at(stack):
-    report = preflight.examine(
-        stack.local.kubeconfig, "by the test", namespace="default", is_local=True, patience=PATIENCE
-    )
+    report = preflight.examine(local(stack), namespace="default", patience=PATIENCE)
     assert [(row.area, row.mend[:5]) for row in report.rows if row.state == FAIL] == [("platform", "unset")]
     assert [row.what for row in report.rows if row.area == "rights"] == [
         "everybody",

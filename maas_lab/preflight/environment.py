@@ -13,6 +13,7 @@ import httpx
 from maas_lab.preflight.rows import FAIL, OK, WARN, Row
 from maas_lab.refusals import plain
 from maas_lab.rest import is_loopback
+from maas_lab.trust import ROUTER
 
 FILES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 SOON = timedelta(days=14)
@@ -105,7 +106,7 @@ def certificate(url: str, verify: ssl.SSLContext | bool, namespace: str, now: da
     except httpx.ConnectError as error:
         if "CERTIFICATE_VERIFY_FAILED" not in str(error):
             raise
-        return Row(_AREA, what, FAIL, _reason(error), _trust(str(error), url, namespace))
+        return Row(_AREA, what, FAIL, _reason(error), _trust(str(error), url))
     ends = datetime.fromtimestamp(ssl.cert_time_to_seconds(found["notAfter"]), UTC)
     left = ends - (now or datetime.now(UTC))
     if left < SOON:
@@ -118,13 +119,13 @@ def _reason(error: Exception) -> str:
     return f"not trusted: {plain(reason) or 'no reason told'}"
 
 
-def _trust(error: str, url: str, namespace: str) -> str:
+def _trust(error: str, url: str) -> str:
     if "expired" in error or "not yet valid" in error or "mismatch" in error:
         return _dates(url)
-    key = "jsonpath='{.data.ca\\.crt}'"
-    return (
-        f"kubectl get configmap kube-root-ca.crt -n {namespace} -o {key} > ca.crt && export SSL_CERT_FILE=$PWD/ca.crt"
-    )
+    namespace, name, key = ROUTER
+    path = key.replace(".", "\\.")
+    get = f"oc get configmap {name} -n {namespace} -o jsonpath='{{.data.{path}}}' > ca.pem"
+    return f"{get} && export SSL_CERT_FILE=$PWD/ca.pem"
 
 
 def _dates(url: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 from maas_lab import personas, settings
 from maas_lab.api import Api
 from maas_lab.cluster import Cluster
+from maas_lab.connecting import Choice, place_of
 from maas_lab.connection import Connection
 from maas_lab.errors import UsageError
 from maas_lab.preflight import capacity, clock, environment, people, platform
@@ -25,36 +27,29 @@ _CAN = "kubectl auth can-i --list"
 _LOGIN = "oc login  # or name a kubeconfig: export KUBECONFIG=..."
 
 
-def examine(
-    source: Path | None,
-    why: str,
-    learners: int = 1,
-    *,
-    namespace: str | None = None,
-    is_local: bool = False,
-    patience: float = 1.0,
-) -> Report:
+def examine(chosen: Choice, learners: int = 1, *, namespace: str | None = None, patience: float = 1.0) -> Report:
     """Look at a cluster and its platform, and return a row for everything that a class needs.
 
     Args:
-        source: the kubeconfig; None takes the token of the pod's service account.
-        why: this cluster, in words.
+        chosen: the cluster.
         learners: how many are to work at the same time.
-        namespace: of the platform; `MAAS_LAB_NAMESPACE`, else `maas-system`, when left out.
-        is_local: whether the cluster is this machine's own.
+        namespace: of the platform; the one that `connect()` takes, when left out.
         patience: how many times longer than usual to wait for each answer.
+
+    Raises:
+        LabError: the cluster, which has just answered, does not any more.
     """
     begun, limit = time.monotonic(), LIMIT * patience
-    seen = together([_connection(source, why, is_local, limit)], limit)
+    seen = together([_connection(chosen, limit)], limit)
     if not _is_red(seen):
-        with Cluster(source, timeout=limit) as cluster:
-            room = Room(cluster, namespace or settings.namespace(), learners, is_local)
-            # What all others need is asked for once, before they ask at the same time.
-            seen += together([Look("platform", "ConfigMap", partial(platform.facts, room), limit)], limit)
-            left = WHOLE * patience - (time.monotonic() - begun)
-            looks = _everything(room, has_platform=not _is_red(seen))
-            seen += together([one._replace(limit=one.limit * patience) for one in looks], left)
-            room.close()
+        with Cluster(chosen.source, timeout=limit) as cluster:
+            place = namespace or place_of(cluster, chosen)
+            with closing(Room(cluster, place, learners, bool(chosen.machine))) as room:
+                # What all others need is asked for once, before they ask at the same time.
+                seen += together([Look("platform", "ConfigMap", partial(platform.facts, room), limit)], limit)
+                looks = _everything(room, has_platform=not _is_red(seen))
+                left = WHOLE * patience - (time.monotonic() - begun)
+                seen += together([one._replace(limit=one.limit * patience) for one in looks], left)
     return _report(seen, learners, time.monotonic() - begun)
 
 
@@ -76,15 +71,15 @@ def _is_red(seen: Sequence[Seen]) -> bool:
     return any(row.state == FAIL and row.area in ("connection", "platform") for one in seen for row in one.rows)
 
 
-def _connection(source: Path | None, why: str, is_local: bool, limit: float) -> Look:
-    mend = "./lab up" if is_local else _LOGIN
-    return Look("connection", "cluster", partial(connection, source, why, is_local, limit), limit, mend)
+def _connection(chosen: Choice, limit: float) -> Look:
+    mend = "./lab up" if chosen.machine else _LOGIN
+    return Look("connection", "cluster", partial(connection, chosen, limit), limit, mend)
 
 
-def connection(source: Path | None, why: str, is_local: bool, limit: float) -> list[Row]:
+def connection(chosen: Choice, limit: float) -> list[Row]:
     """Look which cluster is meant and why, whether it answers and as whom, and how its clock is."""
     try:
-        api = Connection(source, timeout=limit)
+        api = Connection(chosen.source, timeout=limit)
     except UsageError as error:
         return [Row("connection", "cluster", FAIL, f"{error}: {error.why}", error.hint)]
     try:
@@ -95,12 +90,16 @@ def connection(source: Path | None, why: str, is_local: bool, limit: float) -> l
         version, user = answer.json()["gitVersion"], whoami(Api(api))
     finally:
         api.close()
-    place = "the local cluster, on this machine" if is_local else api.server
+    place = "the local cluster, on this machine" if chosen.machine else api.server
     return [
-        Row("connection", "credentials", OK, why),
+        Row("connection", "credentials", OK, f"{chosen.why}: {source}" if (source := _file(chosen)) else chosen.why),
         Row("connection", "cluster", OK, f"Kubernetes {version} answers {user}: {place}"),
         clock.row("Kubernetes API", answer.headers, before, after),
     ]
+
+
+def _file(chosen: Choice) -> str:
+    return str(chosen.source) if isinstance(chosen.source, Path) and not chosen.machine else ""
 
 
 def _everything(room: Room, *, has_platform: bool) -> list[Look]:
