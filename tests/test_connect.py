@@ -286,7 +286,7 @@ def test_where_a_platform_may_live(env, found):
 def test_a_workbenchs_own_platform_comes_before_the_shared_one(workbench, account, tmp_path):
     choice = connecting.Choice(None, "")
     with connecting.Cluster(kubeconfig(tmp_path, account.url)) as cluster:
-        assert connecting._namespace(cluster, choice) == "maas-system"
+        assert connecting.place_of(cluster, choice) == "maas-system"
         account.on("GET", "/api/v1/namespaces/team-a/configmaps/maas-lab", {"metadata": {"name": "maas-lab"}})
-        assert connecting._namespace(cluster, choice) == "team-a"
-        assert connecting._namespace(cluster, choice._replace(machine=LocalCluster())) == "maas-system"
+        assert connecting.place_of(cluster, choice) == "team-a"
+        assert connecting.place_of(cluster, choice._replace(machine=LocalCluster())) == "maas-system"
