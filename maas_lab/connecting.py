@@ -20,7 +20,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import yaml
 
@@ -31,10 +31,12 @@ from maas_lab.connection import Connection, Source
 from maas_lab.course import arrive
 from maas_lab.errors import ClusterError, LabError, NotAllowed, NotFound, UsageError
 from maas_lab.keys import ApiKey
-from maas_lab.lab import Lab
 from maas_lab.local import LocalCluster
 from maas_lab.logins import Login
 from maas_lab.settings import FACTS
+
+if TYPE_CHECKING:
+    from maas_lab.lab import Lab
 
 _LOGINS = "`widgets.cluster_login()` in a cell, or `oc login` in a terminal"
 _LOCAL = "for a lab of your own in this workbench instead: ./lab up"
@@ -81,6 +83,8 @@ def connect(
     Raises:
         LabError: there is no such cluster or no lab on it, or the local one cannot be started; says what to do.
     """
+    from maas_lab.lab import Lab  # with OpenAI's SDK and pandas, for who does not only ask which cluster is meant
+
     settings.never_proxy_inside()
     chosen = choose(kubeconfig, context, _login(server, token), [namespace] if namespace else settings.namespaces())
     cluster, place = Cluster(chosen.source, context), namespace or settings.namespace()

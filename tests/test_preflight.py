@@ -5,6 +5,7 @@ import json
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -456,6 +457,12 @@ def test_the_table_shows_every_row_and_the_commands_whole(capsys):
     assert "[red]fine[/]" in shown
     assert f"    {command}\n" in shown
     assert shown.endswith("The room is not ready for 2 learners: 1.0 s.\n")
+
+
+def test_the_looks_are_begun_without_what_only_lessons_need():
+    code = "import sys, maas_lab.preflight; print(sorted({'openai', 'pandas', 'matplotlib'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n", "they take seconds to load"
 
 
 PATIENCE = 20  # the tests' machine is busy

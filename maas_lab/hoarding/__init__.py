@@ -10,9 +10,10 @@ own.release()
 """
 
 from maas_lab.hoarding.claims import Claim, claim
-from maas_lab.hoarding.places import Crowd, Offer, Reserved, offer, reserved, settle
+from maas_lab.hoarding.places import Crowd, Reserved, reserved, settle
 from maas_lab.hoarding.servers import Slot, developers, own_server, server_name, slot
 from maas_lab.hoarding.working import Desk, Turn, days, desk, witnesses, work
+from maas_lab.offers import Offer, offer
 
 __all__ = [
     "Claim",

@@ -4,48 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from kubernetes.utils.quantity import parse_quantity
-
 from maas_lab import wait
-from maas_lab.errors import ClusterUnreachable, NotAllowed, TookTooLong, UsageError
+from maas_lab.errors import ClusterUnreachable, TookTooLong, UsageError
 from maas_lab.hoarding.servers import server_name
 from maas_lab.objects import condition, pod_reason
+from maas_lab.offers import asked, has_place, offer
 from maas_lab.readiness import SERVING
 
 if TYPE_CHECKING:
     from maas_lab.cluster import Cluster
     from maas_lab.lab import Lab
 
-_ENDED = ("Succeeded", "Failed")
 Pod = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Offer:
-    """What nodes offer of a resource; None is what you may not look at.
-
-    Attributes:
-        resource: its name.
-        offered: by all nodes together.
-        taken: by pods that have a place, anybody's.
-    """
-
-    resource: str
-    offered: int | None
-    taken: int | None
-
-    @property
-    def free(self) -> int | None:
-        """How many are left."""
-        return None if self.offered is None or self.taken is None else self.offered - self.taken
-
-    def __repr__(self) -> str:
-        if self.free is None:
-            return f"{self.resource}: you may not look at all nodes and pods; the scheduler will tell"
-        return f"{self.resource}: {self.offered} offered, {self.taken} taken, {self.free} free"
 
 
 @dataclass(frozen=True)
@@ -83,16 +55,6 @@ class Reserved:
     held_slots: int
     asked_memory: int
     held_memory: int
-
-
-def offer(cluster: Cluster, resource: str) -> Offer:
-    """Ask the cluster how many of a resource its nodes offer, and how many are taken."""
-    try:
-        nodes, pods = cluster.list("Node"), cluster.list("Pod", "*")
-    except NotAllowed:
-        return Offer(resource, None, None)
-    offered = sum(int((node["status"].get("allocatable") or {}).get(resource, 0)) for node in nodes)
-    return Offer(resource, offered, int(sum(asked(pod, resource) for pod in pods if has_place(pod))))
 
 
 def reserved(cluster: Cluster, namespace: str, resource: str, model: str | None = None) -> Reserved:
@@ -166,15 +128,3 @@ def _unsettled(lab: Lab, latest: Mapping[str, str], patience: float) -> TookTooL
     why = ", ".join(f"{name}: {state}" for name, state in latest.items())
     hint = "lab.cluster.events(namespace) says what holds them; `patience` gives them more time"
     return TookTooLong(f"waited {patience:g} s for the models of all developers", why, hint)
-
-
-def has_place(pod: Pod) -> bool:
-    """Tell whether a pod holds what it asks for."""
-    return bool(pod["spec"].get("nodeName")) and (pod.get("status") or {}).get("phase") not in _ENDED
-
-
-def asked(pod: Pod, resource: str) -> Decimal | int:
-    """Return how much of a resource the containers of a pod ask for."""
-    wanted = [container.get("resources") or {} for container in pod["spec"].get("containers") or ()]
-    named = [{**(one.get("limits") or {}), **(one.get("requests") or {})} for one in wanted]
-    return sum(parse_quantity(one.get(resource, 0)) for one in named)

@@ -10,7 +10,7 @@ from kubernetes.utils.quantity import parse_quantity
 
 from maas_lab import manifests, reality
 from maas_lab.errors import NotAllowed, NotFound
-from maas_lab.hoarding.places import offer
+from maas_lab.offers import offer
 from maas_lab.preflight import fitting
 from maas_lab.preflight.fitting import Amounts, Fit, Need
 from maas_lab.preflight.room import Room

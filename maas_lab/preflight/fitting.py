@@ -13,7 +13,7 @@ from typing import Any
 
 from kubernetes.utils.quantity import parse_quantity
 
-from maas_lab.hoarding.places import asked, has_place
+from maas_lab.offers import asked, has_place
 
 Body = Mapping[str, Any]
 Amounts = dict[str, Decimal]
