@@ -83,16 +83,12 @@ def connect(
     Raises:
         LabError: there is no such cluster or no lab on it, or the local one cannot be started; says what to do.
     """
-    from maas_lab.lab import Lab  # with OpenAI's SDK and pandas, for who does not only ask which cluster is meant
-
     settings.never_proxy_inside()
     chosen = choose(kubeconfig, context, _login(server, token), [namespace] if namespace else settings.namespaces())
     cluster, place = Cluster(chosen.source, context), namespace or settings.namespace()
     try:
         place = namespace or place_of(cluster, chosen)
-        lab = Lab(cluster, place, chosen.machine, chosen.why + _project())
-        arrive(lab.place)
-        return lab
+        return _arrived(cluster, place, chosen)
     except LabError as error:
         if isinstance(error, NotAllowed):
             error.hint += _request(cluster, place)
@@ -100,6 +96,14 @@ def connect(
             error.hint += f"\nthis cluster was chosen {chosen.why}; {chosen.instead}"
         cluster.close()
         raise
+
+
+def _arrived(cluster: Cluster, namespace: str, chosen: Choice) -> Lab:
+    from maas_lab.lab import Lab  # with OpenAI's SDK and pandas, which asking for a cluster does not need
+
+    lab = Lab(cluster, namespace, chosen.machine, chosen.why + _project())
+    arrive(lab.place)
+    return lab
 
 
 def choose(
