@@ -6,17 +6,14 @@ import json
 import math
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from maas_lab import console, settings, wait
+from maas_lab import cli_class, console, settings, wait
 from maas_lab.errors import LabError, UsageError
 from maas_lab.local import LocalCluster
-
-if TYPE_CHECKING:
-    from maas_lab.preflight import Report
 
 ROOT = Path(__file__).parents[1]
 INTERRUPTED = 130  # what shells return after Ctrl-C
@@ -238,36 +235,7 @@ def doctor() -> None:
         raise typer.Exit(1)
 
 
-@app.command()
-def preflight(
-    learners: Annotated[
-        int, typer.Option("--learners", metavar="N", min=1, help="How many are to work at the same time.")
-    ] = 1,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
-) -> None:
-    """Check the cluster before a class, and say what mends it.
-
-    It looks at the cluster that lessons take, and at the platform there. It changes nothing, except that it makes a key
-    for one call of the model, and deletes it: the call leaves a spend row. What this machine itself needs is what
-    `./lab doctor` looks at. Exits 1 when a line is red.
-    """
-    report = _seen(learners)
-    if as_json:
-        print(json.dumps(report.as_json(), indent=1))
-    else:
-        console.rows(report)
-    if report.is_red:
-        raise typer.Exit(1)
-
-
-def _seen(learners: int) -> Report:
-    """Look at the cluster that `connect()` would take, without starting one."""
-    from maas_lab import connecting, preflight
-
-    found = connecting.meant(None, None, None, settings.namespaces(), is_whole=False)
-    if isinstance(found, connecting.Choice):
-        return preflight.examine(found, learners)
-    return preflight.not_running(found or "the local lab is stopped, and no other cluster is named", learners)
+app.command()(cli_class.preflight)
 
 
 def joined(arguments: list[str]) -> list[str]:
