@@ -1,5 +1,8 @@
 """Jobs as the API keeps them; that they run is compared with a recording (test_recorded.py)."""
 
+import shutil
+import subprocess
+
 import pytest
 
 BATCH = "batch/v1"
@@ -89,11 +92,26 @@ def test_whoever_deletes_a_job_and_says_nothing_of_its_pods_is_warned(space, opt
     assert ("child pods are preserved by default" in answer.headers.get("warning", "")) == warned
 
 
-def test_kubectl_makes_and_waits_for_a_job(kubectl, space):
-    """No controller is needed: the test itself reports the end."""
+def test_kubectl_makes_shows_and_deletes_a_job(kubectl):
     kubectl("create", "job", "j1", "--image=example/none:1")
     kubectl("patch", "job", "j1", "-p", '{"spec":{"suspend":true}}')
     assert "0/1" in kubectl("get", "jobs").stdout
     assert "Completions:" in kubectl("describe", "job", "j1").stdout
-    gone = kubectl("delete", "job", "j1").stdout
-    assert 'job.batch "j1" deleted' in gone
+    assert 'job.batch "j1" deleted' in kubectl("delete", "job", "j1").stdout
+
+
+def test_kubectl_waits_for_the_end_of_a_job(own_control_plane):
+    """The script for a kubelet reports that pods of this image succeed."""
+    program = shutil.which("kubectl")
+    if program is None:
+        pytest.skip("kubectl is not installed")
+
+    def kubectl(*arguments):
+        argv = [program, "--kubeconfig", str(own_control_plane.kubeconfig), *arguments]
+        return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True).stdout
+
+    kubectl("create", "namespace", "cohort")
+    kubectl("create", "job", "j1", "-n", "cohort", "--image=grade:1")
+    told = kubectl("wait", "--for=condition=complete", "job/j1", "-n", "cohort", "--timeout=30s")
+    assert told == "job.batch/j1 condition met\n"
+    assert kubectl("get", "job", "j1", "-n", "cohort", "--no-headers").split()[1:3] == ["Complete", "1/1"]
