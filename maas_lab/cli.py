@@ -162,16 +162,21 @@ def grade(
         int | None, typer.Option("-j", min=1, help="Learners at a time.", show_default="one for each core")
     ] = None,
     only: Annotated[list[str] | None, typer.Option("--only", metavar="LEARNER", help="Grade only this one.")] = None,
+    on_cluster: Annotated[bool, typer.Option("--on-cluster", help="Grade in pods of the connected cluster.")] = False,
 ) -> None:
     """Grade a cohort: each learner on a lab of their own."""
+    from maas_lab.grading import on_cluster as pods
     from maas_lab.grading import pool, report, telling
     from maas_lab.local import runtime
 
     plan = pool.Plan(out, jobs or 0, only or [], runtime=settings.load().runtime_folder)
     pool.read(folder, plan)  # refuses before anything is installed
-    with console.progress() as show:
-        runtime.install(plan.runtime, show, (*runtime.STACK, "quantised"))  # all that lessons ask for
-    cohort = pool.grade(folder, plan, lambda event: console.say(telling.line(event)))
+    if on_cluster:
+        cohort = pods.grade(folder, plan, pods.connected(), lambda event: console.say(telling.line(event)))
+    else:
+        with console.progress() as show:
+            runtime.install(plan.runtime, show, (*runtime.STACK, "quantised"))  # all that lessons ask for
+        cohort = pool.grade(folder, plan, lambda event: console.say(telling.line(event)))
     console.say(telling.summary(cohort, report.write(cohort, out)))
     if telling.failures(cohort):
         raise typer.Exit(1)

@@ -89,6 +89,8 @@ def test_every_folder_of_the_layout_is_there():
     assert FOLDERS == [
         "gitops",
         "gitops-learners",
+        "grading/local",
+        "grading/openshift",
         "infrastructure/cluster-admin",
         "infrastructure/overlays/local",
         "infrastructure/overlays/openshift",

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import shutil
 import signal
 import sys
 import threading
@@ -18,7 +16,7 @@ import psutil
 
 from maas_lab import outfile
 from maas_lab.errors import UsageError
-from maas_lab.grading import submissions, verdicts, workbook, worker
+from maas_lab.grading import keeping, submissions, verdicts, workbook, worker
 from maas_lab.grading.execution import Bounds
 from maas_lab.grading.room import Limits, Room
 from maas_lab.grading.submissions import Submission
@@ -162,15 +160,7 @@ class _Run:
         return f"{one.digest}-{self._version}"
 
     def _kept(self, one: Submission) -> Graded | None:
-        """Return what an earlier run of the same workbook has found of the same notebooks."""
-        if one.problem:
-            return None
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            text = (self._plan.out / one.learner / RESULT).read_text(encoding="utf-8")
-            told = json.loads(text)
-            if told["key"] == self._key(one):
-                return verdicts.read(text, Graded(one.learner, told["key"], told["ended"]), self._lessons)
-        return None
+        return keeping.kept(self._plan.out, one, self._key(one), self._lessons)
 
     def _graded(self, one: Submission) -> Graded:
         empty = Graded(one.learner, self._key(one))
@@ -178,12 +168,13 @@ class _Run:
             return verdicts.read("", replace(empty, ended=one.problem), self._lessons)
         with self._lock:
             self._tell(Started(one.learner))
-        out = _emptied(self._plan.out / one.learner, [f"{lesson.name}.ipynb" for lesson in self._lessons])
+        out = keeping.emptied(self._plan.out / one.learner, [f"{lesson.name}.ipynb" for lesson in self._lessons])
         ended, failed = self._run(one, out)
         if failed:
             return verdicts.read("", replace(empty, key="", ended=f"{BROKEN}: {failed}"), self._lessons)
         text = (out / RESULT).read_text(encoding="utf-8", errors="replace") if (out / RESULT).exists() else ""
-        graded = _with_refused(verdicts.read(text, replace(empty, ended=ended), self._lessons), one, self._lessons)
+        found = verdicts.read(text, replace(empty, ended=ended), self._lessons)
+        graded = keeping.with_refused(found, one, self._lessons)
         outfile.write(out / RESULT, graded.text().encode())
         return graded
 
@@ -240,26 +231,3 @@ def _words(log: str) -> str:
     """Return what a program said at its end: the error of the lab, or the last line of a traceback."""
     lines = [" ".join(line.split()) for line in log.strip().splitlines()]
     return lines[-1] if "Traceback (most recent call last):" in lines else " ".join(lines[-5:])
-
-
-def _emptied(folder: Path, copies: Sequence[str]) -> Path:
-    """Make a learner's folder of results, without those of an earlier run."""
-    if folder.is_symlink():
-        folder.unlink()
-    folder.mkdir(exist_ok=True)
-    for name in (RESULT, *copies):
-        path = folder / name
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
-    return folder
-
-
-def _with_refused(graded: Graded, one: Submission, lessons: Sequence[Lesson]) -> Graded:
-    """Return the results with those of notebooks that no worker was given."""
-    told = [
-        verdicts.unmarked(lesson, verdicts.REFUSED, one.refused[lesson.name]) if lesson.name in one.refused else result
-        for lesson, result in zip(lessons, graded.lessons, strict=True)
-    ]
-    return replace(graded, lessons=tuple(told))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from maas_lab.local.images import Catalogue
-from maas_lab.local.programs import frontend, litellm, llamacpp, portal, postgres, surroundings, vllm
+from maas_lab.local.programs import frontend, grader, litellm, llamacpp, portal, postgres, surroundings, vllm
 from maas_lab.local.runtime import Runtime
 from maas_lab.settings import Settings
 
@@ -17,5 +17,6 @@ def catalogue(runtime: Runtime, settings: Settings) -> Catalogue:
     """
     models = (*llamacpp.images(runtime, settings.model), vllm.image(runtime))
     portals = (portal.image(runtime), frontend.image(runtime))
-    images = [postgres.image(runtime), litellm.image(runtime), *portals, *models]
+    own = (postgres.image(runtime), litellm.image(runtime), grader.image(runtime))
+    images = [*own, *portals, *models]
     return Catalogue(images, surroundings.told(settings.prices))
