@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
+from maas_lab import projects
 from maas_lab.connection import Connection, secret_values
 from maas_lab.errors import NotFound, UsageError
 from maas_lab.kinds import Ref
 from maas_lab.objects import KubeObject
+from maas_lab.projects import Projects
 
 MANAGER = "maas-lab"
 EVERYWHERE = "*"
@@ -30,6 +33,11 @@ class Api:
 
     def __init__(self, connection: Connection, namespace: str | None = None) -> None:
         self.connection, self.namespace = connection, namespace or connection.namespace
+
+    @cached_property
+    def projects(self) -> Projects | None:
+        """The user's projects, where they take the place of namespaces that the user may not make."""
+        return projects.of(self)
 
     def placed(self, ref: Ref) -> Ref:
         """Return a reference with the namespace filled in, if its kind has one."""
@@ -57,6 +65,8 @@ class Api:
         """
         if not ref.name:
             raise UsageError(f"this names no {ref.kind.name}", "its name is empty", "cluster.list(...) has them all")
+        if ref.kind.name == projects.NAMESPACE and self.projects:
+            self.projects.insist(ref.name)
         sent = self.connection.call("GET", self.path(ref), subject=str(ref)).json()
         return KubeObject.of(sent, *ref.kind)
 
@@ -90,6 +100,11 @@ class Api:
         query = {"fieldManager": MANAGER, "fieldValidation": "Strict"}
         query |= ({"dryRun": "All"} if dry_run else {}) | ({"force": "true"} if force else {})
         before = self.find(ref)
+        if ref.kind.name == projects.NAMESPACE and self.projects:
+            if before is None:
+                self.projects.ask(ref.name, dry_run=dry_run)
+            if before is None or not projects.has_more(body, before):
+                return "unchanged" if before else "created"
         answer = self.connection.call(
             "PATCH",
             self.path(ref),
@@ -111,6 +126,8 @@ class Api:
             ref: where it is.
             foreground: it goes after what belongs to it: when it is gone, its pods are.
         """
+        if ref.kind.name == projects.NAMESPACE and self.projects:
+            return self.projects.remove(ref.name)
         options = {"apiVersion": "v1", "kind": "DeleteOptions"}
         options["propagationPolicy"] = "Foreground" if foreground else "Background"
         try:

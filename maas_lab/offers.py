@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from kubernetes.utils.quantity import parse_quantity
 
-from maas_lab.errors import NotAllowed
-
 if TYPE_CHECKING:
     from maas_lab.cluster import Cluster
 
@@ -45,10 +43,9 @@ class Offer:
 
 def offer(cluster: Cluster, resource: str) -> Offer:
     """Ask the cluster how many of a resource its nodes offer, and how many are taken."""
-    try:
-        nodes, pods = cluster.list("Node"), cluster.list("Pod", "*")
-    except NotAllowed:
+    if not all(one.allowed for one in cluster.permissions(("list nodes", "list pods"), "*")):
         return Offer(resource, None, None)
+    nodes, pods = cluster.list("Node"), cluster.list("Pod", "*")
     offered = sum(int((node["status"].get("allocatable") or {}).get(resource, 0)) for node in nodes)
     return Offer(resource, offered, int(sum(asked(pod, resource) for pod in pods if has_place(pod))))
 

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from maas_lab.access import own_namespace
+from maas_lab.api import EVERYWHERE
 from maas_lab.cluster import Cluster
 from maas_lab.errors import UsageError
 from maas_lab.rights import PROVIDER, Rule
@@ -27,7 +28,7 @@ CONNECTING = "everybody"  # what `connect()` takes
 # What the lessons do: everybody connects; a consumer reads a log once; an accountant asks model server and database.
 # Providers also find out what nodes offer, what pods use, and who stands behind a Service.
 EVERYBODY = ("get configmaps", "get secrets", "get routes.route.openshift.io")
-CONSUMER = ("list pods", "get pods/log")
+CONSUMER = ("get deployments.apps", "list pods", "get pods/log")
 ACCOUNTANT = (
     "get inferenceservices.serving.kserve.io",
     "get servingruntimes.serving.kserve.io",
@@ -35,14 +36,37 @@ ACCOUNTANT = (
 )
 PROVIDES = (
     *PROVIDER,
+    # What is not there yet, an apply creates; and everything that is deployed brings an account.
+    *(f"create {rule.partition(' ')[2]}" for rule in PROVIDER if rule.startswith("patch ")),
+    *(f"{verb} serviceaccounts" for verb in ("get", "create", "patch", "delete")),
+    "get pods",
+    "list inferenceservices.serving.kserve.io",
     "list endpointslices.discovery.k8s.io",
     "list pods.metrics.k8s.io",
     "delete namespaces",
     "list nodes",
-    *(f"{verb} applications.argoproj.io" for verb in ("get", "patch", "delete")),
+    *(f"{verb} applications.argoproj.io" for verb in ("get", "create", "patch", "delete")),
 )
-_ASKED = {CONNECTING: EVERYBODY, "provider": PROVIDES, "consumer": CONSUMER, "accountant": ACCOUNTANT}
-PERSONAS = tuple(_ASKED)
+# Who makes a class does besides, in any namespace, all that the lessons do.
+INSTRUCTOR = (
+    *dict.fromkeys((*EVERYBODY, *PROVIDES, *CONSUMER, *ACCOUNTANT)),
+    *(f"{verb} namespaces" for verb in ("get", "list", "patch")),
+    "create serviceaccounts/token",
+    "list resourcequotas",
+    "create projectrequests.project.openshift.io",
+    *(
+        f"{verb} {resource}"
+        for resource in (
+            "jobs.batch",
+            "clusterresourcequotas.quota.openshift.io",
+            *(f"{one}.{_RBAC}" for one in ("roles", "rolebindings", "clusterroles", "clusterrolebindings")),
+        )
+        for verb in ("get", "list", "create", "patch", "delete")
+    ),
+)
+COURSE = {CONNECTING: EVERYBODY, "provider": PROVIDES, "consumer": CONSUMER, "accountant": ACCOUNTANT}
+_ASKED = {**COURSE, "instructor": INSTRUCTOR}
+PERSONAS = tuple(COURSE)
 
 
 @dataclass(frozen=True)
@@ -108,12 +132,12 @@ def rights(cluster: Cluster, namespace: str, personas: Iterable[str] = PERSONAS)
     Args:
         cluster: as one user of it.
         namespace: of the platform.
-        personas: whose part of it; all, when left out.
+        personas: whose part of it; all who take part in the lessons, when left out. There is also `instructor`.
     """
     user = cluster.whoami()
     rows: list[Right] = []
     for persona in personas:
-        places = _own_namespaces(user) if persona == "provider" else [namespace]
+        places = {"provider": _own_namespaces(user), "instructor": [EVERYWHERE]}.get(persona, [namespace])
         asked = partial(cluster.permissions, _ASKED[persona])
         with ThreadPoolExecutor(len(places)) as threads:  # more than a hundred questions, each a way there and back
             found = [one for answers in threads.map(asked, places) for one in answers]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from maas_lab.access import own_namespace
 from maas_lab.api import EVERYWHERE, Api
 from maas_lab.errors import NotAllowed, NotFound, UsageError
 from maas_lab.kinds import CLUSTER_WIDE, plural
@@ -12,6 +13,7 @@ from maas_lab.statuses import grant
 from maas_lab.tables import Permission, Table
 
 _CLUSTER_WIDE = frozenset(map(plural, CLUSTER_WIDE))
+_BY_PROJECT = {("namespaces", verb) for verb in ("create", "delete")}  # what asking for a project stands for
 # What a provider does in the lessons.
 _PROVIDED = (
     "deployments.apps",
@@ -63,6 +65,9 @@ class Rule(NamedTuple):
 def permissions(api: Api, rules: Iterable[str], namespace: str | None = None, name: str = "") -> Table[Permission]:
     """Ask the cluster for each rule whether the user may.
 
+    Who may not make namespaces but may ask for projects has in their own what OpenShift's role `admin` gives: it counts
+    as allowed before they have asked.
+
     Args:
         api: of the cluster.
         rules: as `Rule.read` takes them.
@@ -70,10 +75,16 @@ def permissions(api: Api, rules: Iterable[str], namespace: str | None = None, na
         name: of the one object that is meant; all of the kind, when left out.
     """
     rows = Table(Permission)
-    user = ""
-    for rule in [Rule.read(text) for text in rules]:
-        where = "" if rule.resource in _CLUSTER_WIDE or namespace == EVERYWHERE else namespace or api.namespace
-        allowed = _may(api, rule, where, name)
+    read, user, is_new = [Rule.read(text) for text in rules], "", False
+    wanted = namespace or api.namespace
+    if api.projects:
+        user = whoami(api)
+        is_new = wanted.endswith(own_namespace("", user)) and wanted not in api.projects.names()
+    for rule in read:
+        is_wide = rule.resource in _CLUSTER_WIDE
+        where = "" if is_wide or namespace == EVERYWHERE else wanted
+        by_project = (rule.resource, rule.verb) in _BY_PROJECT if is_wide else is_new
+        allowed = (by_project and api.projects is not None) or _may(api, rule, where, name)
         user = user or ("" if allowed else whoami(api))
         ask = "" if allowed else grant(rule.verb, rule.resource, user, where)
         rows.append(Permission(rule.verb, str(rule), where, allowed, ask))

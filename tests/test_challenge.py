@@ -125,7 +125,7 @@ def test_each_fault_in_the_cluster_is_one_field_beside_what_was_meant(overlay):
 
 
 class Cluster:
-    """A cluster that holds one ConfigMap, and refuses who writes to an older one."""
+    """A cluster that holds one ConfigMap in its namespace, and refuses who writes to an older one."""
 
     def __init__(self):
         self.data, self.version, self.lock = None, 0, threading.Lock()
@@ -133,7 +133,7 @@ class Cluster:
 
     def get(self, kind, name, namespace=None):
         with self.lock:
-            if kind != "ConfigMap" or self.data is None:
+            if kind not in ("ConfigMap", "Namespace") or self.data is None:
                 raise NotFound(f"there is no {kind} {name}", hint="make it")
             return {"data": dict(self.data), "metadata": {"resourceVersion": str(self.version)}}
 

@@ -28,6 +28,9 @@ class StandIn:
         self.objects = {("Node", "", one.name): one for one in nodes}
         self.pods, self.refuses, self.deleted = list(pods), refuses, []
 
+    def permissions(self, rules, namespace):
+        return [SimpleNamespace(allowed=self.refuses is None) for _ in rules]
+
     def list(self, kind, namespace=None, *, selector=None):
         if self.refuses:
             raise self.refuses

@@ -101,6 +101,7 @@ def test_every_folder_of_the_layout_is_there():
         "models/overlays/openshift-gpu",
         "models/overlays/openshift-gpu-quantised",
         "models/overlays/openshift-gpu-w4a16",
+        "rbac",
     ]
 
 

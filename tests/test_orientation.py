@@ -218,7 +218,7 @@ def test_rights_are_gathered_and_what_is_missing_is_apart():
         ("provider", ("list",), ("pods",), "maas-lab-{01,02,05,06}-bob"),
         ("consumer", ("list",), ("pods",), "maas-system"),
     ]
-    assert ("provider", ("delete",), ("services",), "maas-lab-{01,02,05,06}-bob") in [
+    assert ("provider", ("delete", "create"), ("services",), "maas-lab-{01,02,05,06}-bob") in [
         (row.persona, row.verbs, row.resources, row.namespace) for row in found if not row.allowed
     ]
     assert {row.namespace for row in found} == {"maas-system", "maas-lab-{01,02,05,06}-bob", "the whole cluster"}
@@ -329,11 +329,13 @@ def as_alice(stack, tmp_path):
     return tmp_path / "kubeconfig"
 
 
-def test_somebody_without_rights_learns_what_to_ask_for(as_alice):
+def test_who_logs_in_may_ask_for_projects_and_learns_what_else_to_ask_for(as_alice):
     with Cluster(as_alice) as cluster:
         found = personas.rights(cluster, "maas-system")
     assert found.user == "alice"
-    assert not any(row.allowed for row in found)
+    allowed = {(row.persona, row.namespace) for row in found if row.allowed}
+    assert allowed == {("provider", "maas-lab-{01,02,05,06}-alice"), ("provider", "the whole cluster")}
+    assert {(one.verb, one.resource) for one in found.missing if not one.namespace} == {("list", "nodes")}
     assert rules_of(yaml.safe_load_all(found.to_ask())) == set(asked(found.missing))
 
 

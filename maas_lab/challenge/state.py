@@ -95,6 +95,7 @@ class Notes:
 
     def _read(self) -> tuple[dict[str, str], str]:
         try:
+            self._cluster.get("Namespace", self._namespace)  # in one that there is not, nobody may look for anything
             found = self._cluster.get("ConfigMap", NAME, self._namespace)
         except NotFound:
             return {}, ""

@@ -88,6 +88,7 @@ def claim(cluster: Cluster, namespace: str, timeout: float = 60) -> Claim:
 def _somebody(cluster: Cluster, namespace: str) -> bool:
     """Tell whether another run has given a sign of life a moment ago."""
     try:
+        cluster.get("Namespace", namespace)  # in one that there is not, nobody may look for anything
         told = cluster.get("ConfigMap", SIGN, namespace)["data"]
     except NotFound:
         return False

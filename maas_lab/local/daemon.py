@@ -76,7 +76,8 @@ class Daemon:
         )
         gitops = following.Following(objects, Runtime(self._chosen.runtime_folder), self._home.root)
         kubelet = {"logs": self._kubelet.logs, "usage": self._kubelet.usage}
-        server = Server(objects, self._api.tokens, self._api.accounts, controllers=(*work, gitops, self), **kubelet)
+        hooks = {**kubelet, "audit": self._api.audit}
+        server = Server(objects, self._api.tokens, self._api.accounts, controllers=(*work, gitops, self), **hooks)
         try:
             self._api.serve(server, self._ports.of("kubernetes"))
         finally:

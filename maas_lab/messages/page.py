@@ -72,7 +72,7 @@ GROUPS = (
                 "lab.py",
                 "logins.py",
             ),
-            *("personas.py", "platform.py", "rights.py", "statuses.py", "waiting.py", "wait.py"),
+            *("personas.py", "platform.py", "projects.py", "rights.py", "statuses.py", "waiting.py", "wait.py"),
         ),
     ),
     (

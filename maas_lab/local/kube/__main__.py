@@ -18,7 +18,7 @@ def main() -> None:
     given = parser.parse_args()
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     with Api.opened(given.home, given.schemas) as api:
-        api.serve(Server(api.objects, api.tokens, api.accounts))
+        api.serve(Server(api.objects, api.tokens, api.accounts, audit=api.audit))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import uvicorn
 from maas_lab.local.home import try_lock, write_private
 from maas_lab.local.kube import certificates, schema
 from maas_lab.local.kube.accounts import Account, Accounts
+from maas_lab.local.kube.audit import Audit
 from maas_lab.local.kube.lifecycle import Objects
 from maas_lab.local.kube.rules import Rules
 from maas_lab.local.kube.server import Server
@@ -41,12 +42,14 @@ class Api(NamedTuple):
         objects: all objects of the cluster.
         tokens: who may call.
         accounts: who can log in.
+        audit: where requests are written down.
     """
 
     home: Path
     objects: Objects
     tokens: Tokens
     accounts: Accounts
+    audit: Audit
 
     @classmethod
     @contextlib.contextmanager
@@ -62,10 +65,10 @@ class Api(NamedTuple):
             if not try_lock(lock.fileno()):
                 raise SystemExit(f"another API server serves {home}; two would overwrite each other's objects")
             known, store = _secrets(folder / "secrets.json"), Store(folder / "state.db")
-            with contextlib.closing(store):
+            with contextlib.closing(store), contextlib.closing(Audit(folder / "audit.log")) as audit:
                 objects = Objects(store, Rules(schema.load(schemas)))
                 tokens = Tokens(known["token"], known["key"], store.owner)
-                yield cls(home, objects, tokens, Accounts(_accounts(folder / "users.json"), store))
+                yield cls(home, objects, tokens, Accounts(_accounts(folder / "users.json"), store), audit)
 
     def serve(self, server: Server, port: int = 0) -> None:
         """Serve on a loopback port until SIGTERM or SIGINT; the kubeconfig tells where.

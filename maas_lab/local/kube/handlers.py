@@ -11,13 +11,25 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from maas_lab.local.kube import bodies, deletion, lists, paths, queries, reviews, selectors, strategy, tables, watching
+from maas_lab.local.kube import (
+    bodies,
+    deletion,
+    lists,
+    paths,
+    projects,
+    queries,
+    reviews,
+    selectors,
+    strategy,
+    tables,
+    watching,
+)
+from maas_lab.local.kube.audit import ALLOW, FORBID, Entry
 from maas_lab.local.kube.kinds import of
 from maas_lab.local.kube.lifecycle import NAMESPACE, Objects, Target, Written
 from maas_lab.local.kube.rbac.authorizer import Authorizer
 from maas_lab.local.kube.rbac.escalation import Guard
-from maas_lab.local.kube.rbac.rules import Asked
-from maas_lab.local.kube.status import ApiError, bad_request, not_found, unsupported_media_type
+from maas_lab.local.kube.status import ApiError, bad_request, not_found, success, unsupported_media_type
 from maas_lab.local.kube.store import Object, dump
 from maas_lab.local.kube.tokens import Tokens
 from maas_lab.local.kube.users import User
@@ -87,18 +99,26 @@ class Handlers:
         self, objects: Objects, tokens: Tokens, authorizer: Authorizer, logs: Logs = no_logs, usage: Usage = no_usage
     ) -> None:
         self._objects, self._store, self._tokens, self._logs, self._usage = objects, objects.store, tokens, logs, usage
-        self._authorizer = authorizer
+        self._authorizer, self._project_list = authorizer, projects.Projects(objects, authorizer)
         self.watches = watching.Watches(objects.store)
 
-    async def answer(self, request: Request, user: User, query: Mapping[str, str]) -> Response:
+    async def answer(self, request: Request, user: User, query: Mapping[str, str], entry: Entry) -> Response:
         """Answer a request.
+
+        Args:
+            request: for objects.
+            user: as whom it is made.
+            query: of its address.
+            entry: of the audit log; what is asked, and whether it is allowed, is noted there.
 
         Raises:
             ApiError: it is refused.
         """
         target = paths.target(request.url.path)
         verb = paths.verb(request.method, target, watch=queries.boolean(query, "watch"))
-        self._authorizer.check(user, paths.asked(target, verb, query), target.kind)
+        entry.asked, entry.decision = paths.asked(target, verb, query), FORBID
+        self._authorizer.check(user, entry.asked, target.kind)
+        entry.decision = ALLOW
         form = tables.form(request.headers.get("accept", ""), query.get("includeObject", ""))
         body = await read(request)
         kind = bodies.media_type(request.headers.get("content-type", ""))
@@ -197,34 +217,29 @@ class Handlers:
             return self._projects(call)
         if name == "PodMetrics":
             return self._pod_metrics(call)
-        review = self._objects.review(call.target.kind, self._object(call), call.options("CreateOptions"))
-        if name == "TokenReview":
-            return respond(reviews.token(self._tokens, review), call.form, 201)
-        if name == "SelfSubjectRulesReview":
-            return respond(reviews.rules(self._authorizer, call.user, review), call.form, 201)
-        answer = reviews.access(self._authorizer, call.user, review, call.target.namespace)
+        options = call.options("CreateOptions")
+        review = self._objects.review(call.target.kind, self._object(call), options)
+        if name == "ProjectRequest":
+            made = self._project_list.request(call.user, call.target.kind, review, options)
+            return respond(tables.one(projects.PROJECT, made, call.form), call.form, 201)
+        answer = reviews.answer(self._authorizer, self._tokens, call.user, review, call.target.namespace)
         return respond(answer, call.form, 201)
 
     def _projects(self, call: Call) -> Response:
+        place = Target(NAMESPACE, "", call.target.name)
         if call.verb == "get":
-            found = self._objects.read(Target(NAMESPACE, "", call.target.name))
-            return respond(tables.one(call.target.kind, reviews.project(found), call.form), call.form)
+            found = projects.shown(self._objects.read(place))
+            return respond(tables.one(call.target.kind, found, call.form), call.form)
+        if call.verb == "delete":
+            deletion.delete(self._objects, place, self._delete_options(call))
+            return respond(success(call.target.kind, call.target.name, ""), call.form)
         if call.verb == "watch":
             raise ApiError(405, "MethodNotAllowed", "projects cannot be watched here; watch namespaces instead", {})
-        shown = [
-            (key, reviews.project(obj))
-            for key, obj, _ in self._store.list(NAMESPACE)
-            if self._sees(call.user, key.name)
-        ]
+        shown = self._project_list.seen_by(call.user)
         test = self._test(call)
         items = [(key, obj, dump(obj)) for key, obj in shown if test(obj)]
         metadata = {"resourceVersion": str(self._store.version)}
         return respond(tables.many(call.target.kind, items, call.form, metadata), call.form)
-
-    def _sees(self, user: User, namespace: str) -> bool:
-        """Tell whether somebody is shown a project: who may look at its namespace is."""
-        asked = Asked("get", "", NAMESPACE.plural, namespace=namespace, name=namespace)
-        return self._authorizer.decide(user, asked).allowed
 
     def _pod_metrics(self, call: Call) -> Response:
         kind, namespace, name = call.target.kind, call.target.namespace, call.target.name

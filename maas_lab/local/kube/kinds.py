@@ -123,7 +123,8 @@ KINDS: tuple[Kind, ...] = (
     _custom("serving.kserve.io", "v1beta1", "InferenceService", ("isvc",), (STATUS,)),
     _custom("serving.kserve.io", "v1alpha1", "ServingRuntime"),
     Kind(METRICS, "v1beta1", "PodMetrics", "pods", "pod", True, verbs=("get", "list")),
-    Kind("project.openshift.io", "v1", "Project", "projects", "project", False, verbs=READ),
+    Kind("project.openshift.io", "v1", "Project", "projects", "project", False, verbs=("delete", *READ)),
+    Kind("project.openshift.io", "v1", "ProjectRequest", "projectrequests", "projectrequest", False, verbs=("create",)),
     Kind("user.openshift.io", "v1", "User", "users", "user", False, verbs=("get",)),
 )
 _BY_PLURAL = {(one.group, one.version, one.plural): one for one in KINDS}

@@ -16,6 +16,15 @@ from maas_lab.local.kube.users import ADMIN, User
 SHORTEST_TOKEN_S = 600
 
 
+def answer(authorizer: Authorizer, tokens: Tokens, user: User, review: Object, namespace: str) -> Object:
+    """Return a review of any kind with its answer; see `access`."""
+    if review["kind"] == "TokenReview":
+        return token(tokens, review)
+    if review["kind"] == "SelfSubjectRulesReview":
+        return rules(authorizer, user, review)
+    return access(authorizer, user, review, namespace)
+
+
 def access(authorizer: Authorizer, user: User, review: Object, namespace: str) -> Object:
     """Return a review of access with its answer: of one's own, or of somebody else's who is named in it.
 
@@ -121,10 +130,3 @@ def openshift_user(user: User, name: str) -> Object:
         "identities": None,
         "groups": groups,
     }
-
-
-def project(namespace: Object) -> Object:
-    """Return a namespace as the project that OpenShift shows."""
-    metadata = {name: value for name, value in namespace["metadata"].items() if name != "managedFields"}
-    told = {"kind": "Project", "apiVersion": "project.openshift.io/v1", "metadata": metadata}
-    return {**told, "spec": namespace.get("spec", {}), "status": namespace.get("status", {})}

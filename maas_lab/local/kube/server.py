@@ -16,14 +16,16 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from maas_lab.local.kube import discovery, expiry, paths, tables
+from maas_lab.local.kube.audit import ALLOW, COMPLETE, FORBID, STARTED, Audit, Entry
 from maas_lab.local.kube.collector import Collector
-from maas_lab.local.kube.handlers import Handlers, Logs, Usage, no_logs, no_usage, respond
+from maas_lab.local.kube.handlers import Handlers, Logs, Stream, Usage, no_logs, no_usage, respond
 from maas_lab.local.kube.lifecycle import NAMESPACE, Objects, Target
 from maas_lab.local.kube.oauth import PATHS as OAUTH_PATHS
 from maas_lab.local.kube.oauth import Account, OAuth
 from maas_lab.local.kube.queries import WriteOptions
 from maas_lab.local.kube.rbac import defaults
 from maas_lab.local.kube.rbac.authorizer import Authorizer
+from maas_lab.local.kube.rbac.rules import Asked
 from maas_lab.local.kube.status import ApiError, method_not_allowed, unauthorized
 from maas_lab.local.kube.store import dump
 from maas_lab.local.kube.tokens import Tokens
@@ -31,6 +33,7 @@ from maas_lab.local.kube.users import User
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 FIRST_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
+HEALTH = ("/healthz", "/livez", "/readyz")
 PLAIN = tables.Form()
 log = logging.getLogger(__name__)
 
@@ -51,6 +54,7 @@ class Server:
         logs: where the lines of a pod's container come from.
         usage: gives the PodMetrics of those of some pods that run.
         controllers: run beside the API, as long as it runs.
+        audit: where requests are written down.
     """
 
     def __init__(
@@ -62,9 +66,10 @@ class Server:
         logs: Logs = no_logs,
         usage: Usage = no_usage,
         controllers: Iterable[Runs] = (),
+        audit: Audit | None = None,
     ) -> None:
         self.objects, self.store, self.rules, self._tokens = objects, objects.store, objects.rules, tokens
-        self._authorizer = Authorizer(objects.store)
+        self._authorizer, self._audit = Authorizer(objects.store), audit
         self._handlers = Handlers(objects, tokens, self._authorizer, logs, usage)
         self._oauth = OAuth(tokens, accounts)
         self._controllers = (Collector(objects), expiry.start(objects), *controllers)
@@ -100,18 +105,41 @@ class Server:
         try:
             if request.url.path in OAUTH_PATHS:
                 return await self._oauth.answer(request)
-            user = self._tokens.user(request.headers.get("authorization", ""))
-            if user is None:
-                raise unauthorized()
-            return await self._answer(request, self._tokens.impersonated(user, request.headers))
+            return await self._audited(request)
         except ApiError as error:
             return self._refusal(error)
         except ClientDisconnect:
             return Response(status_code=499)
         except Exception:
-            log.error("%s %s\n%s", request.method, request.url.path, traceback.format_exc())
-            message = "an error in the local lab's API server has been logged; please report it"
-            return self._refusal(ApiError(500, "InternalError", f"Internal error occurred: {message}", {}))
+            return self._fault(request)
+
+    def _fault(self, request: Request) -> Response:
+        log.error("%s %s\n%s", request.method, request.url.path, traceback.format_exc())
+        message = "an error in the local lab's API server has been logged; please report it"
+        return self._refusal(ApiError(500, "InternalError", f"Internal error occurred: {message}", {}))
+
+    async def _audited(self, request: Request) -> Response:
+        """Answer a request and write down that it was made."""
+        uri = f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
+        entry = Entry(request.method, uri, request.headers.get("user-agent", ""))
+        response = await self._told(request, entry)
+        if self._audit and request.url.path not in HEALTH:
+            self._audit.write(entry, response.status_code, STARTED if isinstance(response, Stream) else COMPLETE)
+        return response
+
+    async def _told(self, request: Request, entry: Entry) -> Response:
+        try:
+            entry.user = self._tokens.user(request.headers.get("authorization", ""))
+            if entry.user is None:
+                raise unauthorized()
+            entry.acting = self._tokens.impersonated(entry.user, request.headers)
+            return await self._answer(request, entry.acting, entry)
+        except ApiError as error:
+            return self._refusal(error)
+        except ClientDisconnect:
+            return Response(status_code=499)
+        except Exception:
+            return self._fault(request)
 
     def _refusal(self, error: ApiError) -> Response:
         response = respond(error.status, PLAIN, error.code)
@@ -119,31 +147,34 @@ class Server:
             response.headers["www-authenticate"] = 'Bearer realm="kubernetes"'
         return response
 
-    async def _answer(self, request: Request, user: User) -> Response:
+    async def _answer(self, request: Request, user: User, entry: Entry) -> Response:
         path = request.url.path
         if paths.is_resource(path):
             query = dict(reversed(parse_qsl(request.url.query, keep_blank_values=True)))
-            return await self._handlers.answer(request, user, query)
-        self._authorizer.check_path(user, request.method, path)
+            return await self._handlers.answer(request, user, query, entry)
+        entry.asked = Asked(request.method.lower(), path=path)
+        entry.decision = FORBID
+        self._authorizer.check_path(user, entry.asked)
+        entry.decision = ALLOW
         if request.method not in ("GET", "HEAD"):
             raise method_not_allowed()
         return self._document(request, path.rstrip("/") or "/")
 
     def _document(self, request: Request, path: str) -> Response:
         """Answer for what is not an object."""
-        if path in ("/healthz", "/livez", "/readyz"):
+        if path in HEALTH:
             return PlainTextResponse("ok")
         if path == "/openapi/v2":
             return Response(b"", media_type="application/com.github.proto-openapi.spec.v2.v1.0+protobuf")
         if path in ("/api", "/apis") and discovery.wants_aggregated(request.headers.get("accept", "")):
             told = discovery.aggregated(core=path == "/api")
             return self._tagged(request, told, discovery.AGGREGATED)
-        told = self._told(request, path)
+        told = self._known(request, path)
         if told is None:
             return PlainTextResponse("404 page not found\n", 404)
         return self._tagged(request, told, "application/json")
 
-    def _told(self, request: Request, path: str) -> Any:
+    def _known(self, request: Request, path: str) -> Any:
         parts = path.strip("/").split("/")
         match parts:
             case ["version"]:

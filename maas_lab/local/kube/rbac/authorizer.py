@@ -80,16 +80,15 @@ class Authorizer:
         what = f'cannot {asked.verb} resource "{asked.whole}" in API group "{kind.group}" {where}'
         raise forbidden(kind, asked.name, f'User "{user.name}" {what}' + _because(decision))
 
-    def check_path(self, user: User, method: str, path: str) -> None:
+    def check_path(self, user: User, asked: Asked) -> None:
         """Insist on the right to a path that is no object.
 
         Raises:
             ApiError: 403.
         """
-        asked = Asked(method.lower(), path=path)
         decision = self.decide(user, asked)
         if not decision.allowed:
-            told = f'forbidden: User "{user.name}" cannot {asked.verb} path "{path}"'
+            told = f'forbidden: User "{user.name}" cannot {asked.verb} path "{asked.path}"'
             raise ApiError(403, "Forbidden", told + _because(decision), {})
 
     def rules(self, user: User, namespace: str) -> list[Rule]:

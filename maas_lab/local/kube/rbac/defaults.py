@@ -16,7 +16,6 @@ WRITE = tuple(verb for verb in ALL if verb not in READ)
 AUTOUPDATE = "rbac.authorization.kubernetes.io/autoupdate"
 _SECRET = ("Secret",)  # whoever may only view, sees no passwords
 _LIMITS = ("ResourceQuota", "LimitRange")  # whoever is limited does not set the limits
-_OTHERS = (GROUP, "argoproj.io")  # what administrators of a namespace or of the whole cluster do
 _PUBLIC = ("/healthz", "/livez", "/readyz", "/version", "/version/")
 _DISCOVERY = ("/api", "/api/*", "/apis", "/apis/*", "/openapi", "/openapi/*", *_PUBLIC)
 _AUTHENTICATED, _ANYBODY = "system:authenticated", "system:unauthenticated"
@@ -24,7 +23,7 @@ _AUTHENTICATED, _ANYBODY = "system:authenticated", "system:unauthenticated"
 
 def cluster_roles() -> dict[str, tuple[Rule, ...]]:
     """Return the rules of each ClusterRole that a cluster begins with."""
-    kinds = [kind for kind in KINDS if kind.namespaced and kind.group not in _OTHERS and not _is_asked(kind)]
+    kinds = [kind for kind in KINDS if kind.namespaced and kind.group != GROUP and not _is_asked(kind)]
     shown = [kind for kind in kinds if kind.kind not in _SECRET]
     view = (*_rules(shown, READ), *_parts(shown, READ, "log", "scale", STATUS), *_view_of_namespaces())
     edit = (
