@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from maas_lab import cli_class, console, settings, wait
+from maas_lab import cli_class, cli_classroom, console, settings, wait
 from maas_lab.errors import LabError, UsageError
 from maas_lab.local import LocalCluster
 
@@ -28,6 +28,7 @@ app = typer.Typer(
 )
 lessons_app = typer.Typer(no_args_is_help=True, help="Build or check the notebooks from their sources.")
 app.add_typer(lessons_app, name="lessons")
+app.add_typer(cli_classroom.app, name="class")
 
 
 @app.command()

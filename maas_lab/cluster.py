@@ -39,7 +39,7 @@ class Cluster:
         timeout: float = 30.0,
     ) -> None:
         self._connection = Connection(source, context, timeout)
-        self._api = Api(self._connection, namespace)
+        self.api = self._api = Api(self._connection, namespace)
         self.server, self.user, self.namespace = self._connection.server, self._connection.user, self._api.namespace
 
     def close(self) -> None:

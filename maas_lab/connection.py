@@ -86,6 +86,9 @@ class Connection:
         context: of the kubeconfig; its current one when left out.
         timeout: seconds to wait for an answer.
 
+    Attributes:
+        authority: the file of the authorities that sign for the server; None where this machine's own do.
+
     Raises:
         UsageError: there is no such file, context or token.
     """
@@ -94,6 +97,7 @@ class Connection:
         access = _from_login(source) if isinstance(source, Login) else _from_file(source, context) if source else None
         access = access or _from_pod()
         self.server, self.user, self.namespace = access.settings.host, access.user, access.namespace
+        self.authority: str | None = access.settings.ssl_ca_cert
         # A call that fails is told at once: the library would try four times, and log each.
         access.settings.retries = 0
         # Of so many threads each keeps its own; of more the library would complain in a log.

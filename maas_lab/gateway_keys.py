@@ -13,9 +13,10 @@ from maas_lab.keys import ApiKey
 from maas_lab.rest import Rest
 
 LIMITS = ("max_budget", "budget_duration", "rpm_limit", "tpm_limit", "max_parallel_requests", "models")
-# A key calls models and nothing else. Without this, one that has an owner may read at LiteLLM 1.81.0 what everybody
-# spent, raise its own budget, and block the keys of others; one without an owner reads everybody's daily sums.
-CALLS_ONLY = {"key_type": "llm_api"}
+# A key calls models, reads what they cost, and does no more. Without this, at LiteLLM 1.81.0, one that has an owner may
+# read what everybody spent, raise its own budget, and block the keys of others; one without an owner reads everybody's
+# daily sums.
+CALLS_ONLY = {"allowed_routes": ["llm_api_routes", "/model/info"]}
 # What LiteLLM takes for "no limit" where it is not null.
 _FREE = {"models": [], "duration": "-1"}
 

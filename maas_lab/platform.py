@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from maas_lab.scraping import EngineMetrics
 
+OWN = "maas-lab-learner"  # the Secret with what is a learner's own
+
 
 class Platform:
     """The platform in one namespace of a cluster.
@@ -52,12 +54,17 @@ class Platform:
         return self.cluster.version().endswith("maas-lab-local")
 
     def gateway(self) -> Gateway:
-        """Return the gateway with its administrator's key.
+        """Return the gateway with its administrator's key; a learner of a class has a key of their own instead.
 
         Raises:
-            NotAllowed: the user may not read the gateway's Secret.
+            NotAllowed: the user may not read the gateway's Secret, and has no key.
         """
-        key = self.cluster.secret(self.facts["gateway-secret"], self.facts["gateway-secret-key"], self.namespace)
+        try:
+            key = self.cluster.secret(self.facts["gateway-secret"], self.facts["gateway-secret-key"], self.namespace)
+        except NotAllowed:
+            if (own := self._own("gateway-key")) is None:
+                raise
+            key = own
         url = self.cluster.route_url(self.facts["gateway-route"], self.namespace)
         return Gateway(url, key, verify=self.trusted(url))
 
@@ -168,8 +175,8 @@ class Platform:
         """
         # Where people log in is https, whatever the portal's own address is.
         url, trusted = self.portal_url, self._authorities
-        user = self.facts.get(f"portal-{persona}", persona)
-        password = password or self._password(user)
+        user, known = self._who(persona)
+        password = password or known or self._password(user)
         if password:
             return Portal.login(url, user, password, verify=trusted)
         if token := settings.portal_token(persona):
@@ -181,6 +188,21 @@ class Platform:
             f"copy the token after `#token=` or from a request, and put it into {variable} before Jupyter starts"
         )
         raise LoginFailed(f"the lab cannot log in as {persona}", why, hint)
+
+    def _who(self, persona: str) -> tuple[str, str | None]:
+        """Return which user a persona is, and their password if it is known: a learner of a class is the consumer."""
+        name, password = (self._own(one) if persona == "consumer" else None for one in ("login", "password"))
+        if name and password:
+            return name.reveal(), password.reveal()
+        return self.facts.get(f"portal-{persona}", persona), None
+
+    def _own(self, key: str) -> ApiKey | None:
+        """Return what `./lab class` keeps for the user in the namespace of their kubeconfig; None for all others."""
+        if self.cluster.namespace in ("default", self.namespace):
+            return None
+        with contextlib.suppress(NotFound, NotAllowed):
+            return self.cluster.secret(OWN, key, self.cluster.namespace)
+        return None
 
     def _password(self, user: str) -> str | None:
         """Return a lab user's password, None where the provider keeps none for this lab."""

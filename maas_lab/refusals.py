@@ -208,10 +208,11 @@ def _key(answer: _Answer) -> GatewayError | None:
     if "No api key passed" in text:
         return answer.to(InvalidKey, "no key was sent", "", "send the header `Authorization: Bearer <key>`")
     if "proxy admin" in text or "not authorized to access" in text:
-        return answer.to(InvalidKey, "this key may not manage the gateway", "", "use the gateway's admin key")
+        hint = "use the gateway's admin key; in a class, the instructor has it"
+        return answer.to(InvalidKey, "this key may not manage the gateway", "", hint)
     if "not allowed to call this route" in text:
         why = "administering the gateway, and reading what was spent, need its administrator's key"
-        return answer.to(InvalidKey, "this key calls models, and no more", why, "the portal shows what you spend")
+        return answer.to(InvalidKey, "this key calls models, and does no more", why, "the portal shows what you spend")
     why, hint = (
         "it was mistyped or revoked, or another gateway made it",
         "copy the key again, or create a new one",

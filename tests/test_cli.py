@@ -41,6 +41,10 @@ def lab(tmp_path):
         (["reset"], "./lab reset --yes"),
         (["grade", "no-such-folder"], "there are no submissions in no-such-folder"),
         (["grade", "notebooks", "-j", "0"], "Invalid value for '-j'"),
+        (["class", "delete"], "./lab class delete --name class --yes"),
+        (["class", "create", "0"], "a class has 1 to 200 learners"),
+        (["class", "create", "2", "--name", "My class"], "cannot be the name of a class"),
+        (["class", "create", "2", "--budget", "0"], "0.01"),
     ],
 )
 def test_wrong_use_exits_2_with_a_helpful_line(lab, arguments, told):

@@ -406,7 +406,8 @@ def test_creating_a_key_sends_what_was_given_and_returns_the_secret():
     key = gateway(answer).create_key("my app", models=["granite"], rpm_limit=3, max_budget=0.5)
     assert (key.reveal(), key.name, key.models) == (SECRET, "my app", ("granite",))
     expected = {"key_alias": "my app", "models": ["granite"], "metadata": {"application": "my app"}}
-    assert sent == [expected | {"rpm_limit": 3, "max_budget": 0.5, "key_type": "llm_api"}]  # it calls, and no more
+    routes = ["llm_api_routes", "/model/info"]  # it calls, and no more
+    assert sent == [expected | {"rpm_limit": 3, "max_budget": 0.5, "allowed_routes": routes}]
 
 
 def test_a_taken_name_says_what_to_do():

@@ -65,7 +65,7 @@ class GatewayAdmin:
             raise
 
     async def make_key(self, given: Mapping[str, Any]) -> str:
-        """Make a key that calls models, and return its secret."""
+        """Make a key, which calls models and does no more, and return its secret."""
         return (await self.call("POST", "/key/generate", json={**CALLS_ONLY, **given}))["key"]
 
     async def change_key(self, token: str, **changes: Any) -> None:
