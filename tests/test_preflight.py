@@ -496,3 +496,10 @@ def test_a_namespace_without_a_platform_is_red_and_the_rest_is_still_looked_at(s
     ]
     skipped = {row.area for row in report.rows if row.found.startswith("not looked at")}
     assert skipped == {"GPU", "model", "gateway", "portal", "quota"}
+
+
+def test_a_look_that_comes_too_late_opens_nothing():
+    left = room()
+    left.close()
+    with pytest.raises(RuntimeError, match="left"):
+        assert left.gateway

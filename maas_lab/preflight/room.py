@@ -42,6 +42,7 @@ class Room:
     environment: Mapping[str, str] = field(default_factory=settings.proxies)
     _opened: dict[str, Gateway] = field(default_factory=dict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _left: threading.Event = field(default_factory=threading.Event, repr=False)
 
     @cached_property
     def platform(self) -> Platform:
@@ -52,14 +53,18 @@ class Room:
     def gateway(self) -> Gateway:
         """The gateway, with its administrator's key; one for all who look at the same time."""
         with self._lock:
+            if self._left.is_set():  # a look that came too late: nobody would close what it opens
+                raise RuntimeError("this room has been left")
             if "gateway" not in self._opened:
                 self._opened["gateway"] = self.platform.gateway()
             return self._opened["gateway"]
 
     def close(self) -> None:
         """Close what was opened; the cluster stays open."""
-        for one in self._opened.values():
-            one.close()
+        with self._lock:
+            self._left.set()
+            for one in self._opened.values():
+                one.close()
 
     @cached_property
     def gateway_url(self) -> str:
