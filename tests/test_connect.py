@@ -234,7 +234,8 @@ def test_a_workbenchs_account_is_taken_where_it_may_read_the_lab(workbench, acco
     source, why, machine, _ = choose(namespaces=["maas-system"])
     assert (source, machine, workbench) == (None, None, [])
     assert why == "by this workbench's service account: nobody has logged in"
-    (asked,) = [body for method, path, _, body, _ in account.asked if path == ACCESS]
+    reviews = [body for method, path, _, body, _ in account.asked if path == ACCESS]
+    [asked] = [one for one in reviews if one["spec"]["resourceAttributes"]["resource"] == "configmaps"]
     expected = {"verb": "get", "resource": "configmaps", "namespace": "maas-system", "name": "maas-lab"}
     assert asked["spec"] == {"resourceAttributes": expected}
 

@@ -25,12 +25,13 @@ from maas_lab.local import processes
 from maas_lab.local.images import Catalogue, Container, Image, Program
 from maas_lab.local.network.ports import Ports
 from maas_lab.local.postgres import Login
-from maas_lab.local.programs import catalogue, frontend, litellm, llamacpp, portal, postgres, vllm
+from maas_lab.local.programs import catalogue, frontend, grader, litellm, llamacpp, portal, postgres, vllm
 from maas_lab.local.quantised import WEIGHTS
 from tests.made_up import MASTER_KEY, MODEL_KEY, PASSWORD, SALT_KEY
 
 MANIFESTS = Path(__file__).parents[1] / "manifests"
-ALL = (postgres, litellm, llamacpp, portal, frontend, vllm)
+ALL = (postgres, litellm, llamacpp, portal, frontend, vllm, grader)
+PORTS = {litellm: (4000,), postgres: (5432,), grader: ()}  # of all others: 8080
 CHECK = "/usr/libexec/check-container"
 DATABASE = {"POSTGRESQL_USER": "admin_1", "POSTGRESQL_PASSWORD": PASSWORD, "POSTGRESQL_DATABASE": "litemaas_db"}
 GATEWAY = {
@@ -149,10 +150,10 @@ def test_what_is_in_the_catalogue(images):
     quantised = {llamacpp.reference(precision) for precision in WEIGHTS}
     assert images.references == sorted([*(one.REFERENCE for one in ALL), *quantised])
     assert images.find("docker.io/library/postgres:16") is None
-    ports = {one.REFERENCE: (4000,) if one is litellm else (5432,) if one is postgres else (8080,) for one in ALL}
+    ports = {one.REFERENCE: PORTS.get(one, (8080,)) for one in ALL}
     ports |= dict.fromkeys(quantised, (8080,))
     assert {one: images.find(one).ports for one in images.references} == ports
-    installed = set(images.references) - {vllm.REFERENCE} - quantised
+    installed = set(images.references) - {vllm.REFERENCE, grader.REFERENCE} - quantised
     assert {images.find(one).pull for one in installed} == {None}
 
 
