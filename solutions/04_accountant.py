@@ -252,7 +252,7 @@ checks.tokens(lab, day, agent, tokens)
 key = applications[agent].key
 frame = lab.usage.rows(run).query("key_hash == @key.hash")
 listed = lab.gateway.spend_rows(began, key=key)
-told = accountant.statistics.usage(began.date(), keys=[frame["key"].iloc[0]])
+told = accountant.statistics.usage(began.date(), keys=[frame["key"].iloc[0]], calls=len(frame))
 
 in_list = sum(row.outcome == "answered" for row in listed)
 in_frame = (frame["outcome"] == "answered").sum()

@@ -1051,6 +1051,14 @@ def test_statistics_look_at_today_again_first():
     assert (usage.requests, usage.answered) == (17, 10)
 
 
+def test_statistics_wait_until_the_gateway_has_added_up_its_day():
+    told = capture("POST_admin_usage_analytics_double_counted")["response"]
+    answers = [lambda _: ok(told | {"totalRequests": 16}), lambda _: ok(told)]
+    lab, recorded = portal(REFRESH | {"POST /admin/usage/analytics": answers})
+    assert lab.statistics.usage(DAY, calls=17).requests == 17
+    assert len(recorded.asked("POST")) == 4, "two looks, each after the portal was told to look again"
+
+
 def test_tokens_that_do_not_add_up_are_not_passed_on():
     lab, _ = portal(REFRESH | {"POST /admin/usage/analytics": "POST_admin_usage_analytics_double_counted"})
     usage = lab.statistics.usage(DAY)
