@@ -51,7 +51,7 @@ def unpacked(content: bytes, names: frozenset[str] | set[str] | None = None) -> 
                         found[name] = file.read(LARGEST + 1)
                     if len(found[name]) > LARGEST:
                         raise ValueError(f"{name} is too large")
-    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError) as error:
         raise ValueError(f"the archive cannot be read: {error}") from error
     return found
 
