@@ -129,6 +129,7 @@ class Cluster:
             namespace: where they are when they do not say so themselves.
 
         Raises:
+            NotFound: not one of them is there for 20 seconds, so nobody makes them.
             TookTooLong: some are not ready; why says what their conditions, events and logs tell.
         """
         waiting.until_ready(self._api, self._places(objects, namespace), timeout, progress)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from maas_lab import wait
 from maas_lab.api import Api
 from maas_lab.diagnosis import diagnose
-from maas_lab.errors import ClusterUnreachable, TookTooLong
+from maas_lab.errors import ClusterUnreachable, NotFound, TookTooLong
 from maas_lab.kinds import Ref
 from maas_lab.readiness import complaints, state
 from maas_lab.tables import PodRow
 
 EVERY = 0.5  # seconds
+ABSENT_S = 20  # what was applied is there at once, what a controller makes some seconds later
 # A pod that waits for one of these does not get on by itself.
 STUCK = ("CreateContainerConfigError", "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "CrashLoopBackOff")
 
@@ -28,21 +30,32 @@ def until_ready(api: Api, refs: Iterable[Ref], timeout: float, progress: Callabl
         progress: called with a line whenever one gets on.
 
     Raises:
+        NotFound: not one of them is there, and nobody makes them.
         TookTooLong: some are not ready; why says what their conditions, events and logs tell.
     """
-    waiting = dict.fromkeys(refs, "")
+    waiting, seen, begun = dict.fromkeys(refs, ""), set(), time.monotonic()
 
     def all_ready() -> bool:
         for ref, told in list(waiting.items()):
             body = api.find(ref)
+            seen.update([ref] if body else [])
             ready, waiting[ref] = state(body) if body else (False, "does not exist yet")
             if progress and waiting[ref] != told:
                 progress(f"{ref}: {waiting[ref]}")
             if ready:
                 del waiting[ref]
+        if waiting and not seen and time.monotonic() - begun > ABSENT_S:
+            raise _absent(waiting)
         return not waiting
 
     _until(all_ready, waiting, "become ready", timeout, lambda: diagnose(api, waiting))
+
+
+def _absent(refs: Iterable[Ref]) -> NotFound:
+    first, *others = map(str, refs)
+    what = f"{first} does not exist" + (f", and {len(others)} more" if others else "")
+    why = f"for {ABSENT_S} s there was nothing to wait for"
+    return NotFound(what, why, "run the cell again that applies it, and read what it says")
 
 
 def until_gone(api: Api, refs: Iterable[Ref], timeout: float, uids: Mapping[Ref, str] | None = None) -> None:

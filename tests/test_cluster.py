@@ -610,6 +610,18 @@ def test_wait_ready_tells_how_far_it_is(plane, cluster):
     ]
 
 
+def test_nobody_waits_for_what_was_never_applied(plane, cluster, monkeypatch):
+    monkeypatch.setattr(waiting, "ABSENT_S", 0.2)
+    gone = (404, STATUSES["not found"]["body"])
+    plane.on("GET", DEPLOYMENT, gone)
+    with pytest.raises(NotFound, match="Deployment web in o1 does not exist") as error:
+        cluster.wait_ready("deployment/web", timeout=60)
+    assert "applies it" in error.value.hint
+    plane.on("GET", DEPLOYMENT, deployment(), gone)
+    with pytest.raises(TookTooLong):  # it was there: whoever deleted it may make it again
+        cluster.wait_ready("deployment/web", timeout=1)
+
+
 def test_a_wait_in_vain_says_why(plane, cluster):
     unmet = {"type": "Available", "status": "False", "reason": "MinimumReplicasUnavailable", "message": "none"}
     waiting_state = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}}
