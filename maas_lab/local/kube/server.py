@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import traceback
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
@@ -101,11 +101,13 @@ class Server:
         defaults.ensure(self.objects)
 
     async def _serve(self, request: Request) -> Response:
-        """Answer a request, whatever it is; a fault of ours is logged and told without its details."""
+        answer = self._oauth.answer if request.url.path in OAUTH_PATHS else self._audited
+        return await self._told(request, answer(request))
+
+    async def _told(self, request: Request, answer: Awaitable[Response]) -> Response:
+        """Return an answer, or the refusal in its place; a fault of ours is logged and told without its details."""
         try:
-            if request.url.path in OAUTH_PATHS:
-                return await self._oauth.answer(request)
-            return await self._audited(request)
+            return await answer
         except ApiError as error:
             return self._refusal(error)
         except ClientDisconnect:
@@ -122,24 +124,18 @@ class Server:
         """Answer a request and write down that it was made."""
         uri = f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
         entry = Entry(request.method, uri, request.headers.get("user-agent", ""))
-        response = await self._told(request, entry)
+        response = await self._told(request, self._identified(request, entry))
         if self._audit and request.url.path not in HEALTH:
             self._audit.write(entry, response.status_code, STARTED if isinstance(response, Stream) else COMPLETE)
         return response
 
-    async def _told(self, request: Request, entry: Entry) -> Response:
-        try:
-            entry.user = self._tokens.user(request.headers.get("authorization", ""))
-            if entry.user is None:
-                raise unauthorized()
-            entry.acting = self._tokens.impersonated(entry.user, request.headers)
-            return await self._answer(request, entry.acting, entry)
-        except ApiError as error:
-            return self._refusal(error)
-        except ClientDisconnect:
-            return Response(status_code=499)
-        except Exception:
-            return self._fault(request)
+    async def _identified(self, request: Request, entry: Entry) -> Response:
+        """Answer whoever shows a token that is known."""
+        entry.user = self._tokens.user(request.headers.get("authorization", ""))
+        if entry.user is None:
+            raise unauthorized()
+        entry.acting = self._tokens.impersonated(entry.user, request.headers)
+        return await self._answer(request, entry.acting, entry)
 
     def _refusal(self, error: ApiError) -> Response:
         response = respond(error.status, PLAIN, error.code)
