@@ -15,11 +15,11 @@ import psutil
 import pytest
 import yaml
 
-from maas_lab import wait
+from maas_lab import settings, wait
 from maas_lab.client import ask
 from maas_lab.client import openai_client as client_for
 from maas_lab.cluster import Cluster
-from maas_lab.local import processes
+from maas_lab.local import LocalCluster, processes
 from maas_lab.local.cluster import COMPONENTS
 from maas_lab.local.probes import listening_ports
 from maas_lab.platform import Platform
@@ -295,7 +295,9 @@ def test_a_second_up_says_so_at_once(stack):
     assert "already running" in done.stdout
 
 
-def test_connect_starts_a_lab_that_outlives_its_caller(runtime, tmp_path):
+def test_connect_starts_a_lab_that_outlives_its_caller_beside_that_of_another_home(stack, runtime, tmp_path):
+    before = {row["name"]: row["pid"] for row in stack.local.status()["workloads"]}
+    addresses = set(stack.local.endpoints().values())
     env = os.environ | {"MAAS_LAB_HOME": str(tmp_path / "home")}
     told = [
         subprocess.run(
@@ -311,8 +313,13 @@ def test_connect_starts_a_lab_that_outlives_its_caller(runtime, tmp_path):
         assert told[0].startswith("The local lab is not running: starting it")
         assert told[1] == told[0].split("\n", 1)[1]
         assert "model:   smollm2-135m-instruct" in told[1]
+        other = LocalCluster(settings.load(env))
+        assert other.status()["ready"]
+        assert not addresses & set(other.endpoints().values())
     finally:
         argv = [sys.executable, "-m", "maas_lab", "reset", "--yes"]
         assert subprocess.run(argv, env=env, capture_output=True, check=False).returncode == 0
     assert not (tmp_path / "home").exists()
     assert runtime.missing() == []
+    assert {row["name"]: row["pid"] for row in stack.local.status()["workloads"]} == before
+    assert stack.gateway.version()
