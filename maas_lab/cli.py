@@ -111,10 +111,13 @@ def password(
 
 @app.command()
 def logs(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="a name that `./lab status` shows, or supervisor")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="a name that `./lab status` shows, supervisor or audit")],
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on as it grows, until Ctrl-C.")] = False,
 ) -> None:
-    """Print the log of one pod, or of the supervisor."""
+    """Print the log of one pod, or of the supervisor.
+
+    `audit` is the cluster's request log: who asked the Kubernetes API for what, a line of JSON each.
+    """
     with LocalCluster().log(name).open(encoding="utf-8", errors="replace") as file:
 
         def print_new() -> bool:

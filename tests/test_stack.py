@@ -236,6 +236,8 @@ def test_status_tells_memory_age_and_log(stack):
         assert row["age_s"] > 0
         assert row["log"].endswith(".log")
         assert stack.local.log(row["name"]) == stack.local.log(row["pod"])
+    asked = subprocess.run([sys.executable, "-m", "maas_lab", "logs", "audit"], capture_output=True, check=True).stdout
+    assert json.loads(asked.splitlines()[-1])["apiVersion"] == "audit.k8s.io/v1"
 
 
 def test_kubectl_finds_the_pods_by_the_kubeconfig(stack):

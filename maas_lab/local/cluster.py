@@ -184,12 +184,12 @@ class LocalCluster:
         return known[user]["password"]
 
     def log(self, name: str) -> Path:
-        """Return the log file of a pod, by its component or its own name, or of the supervisor.
+        """Return the log file of a pod, by its component or its own name, of the supervisor, or the API's `audit` log.
 
         Raises:
             UsageError: there is no such log.
         """
-        known = {"supervisor": self.home.logs / "supervisor.log"}
+        known = {"supervisor": self.home.logs / "supervisor.log", "audit": self.home.audit_log}
         said = self.home.read_status() or {"workloads": []}
         for row in said["workloads"]:
             known |= {row["name"]: Path(row["log"]), row["pod"]: Path(row["log"])}

@@ -39,6 +39,11 @@ class Home:
         return self.root / "logs"
 
     @property
+    def audit_log(self) -> Path:
+        """Who asked the Kubernetes API for what, an Event of `audit.k8s.io/v1` a line."""
+        return self.root / "kube" / "audit.log"
+
+    @property
     def status_file(self) -> Path:
         """What the running supervisor last said of itself, as JSON."""
         return self.root / "run" / "status.json"

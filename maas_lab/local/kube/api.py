@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import uvicorn
 
-from maas_lab.local.home import try_lock, write_private
+from maas_lab.local.home import Home, try_lock, write_private
 from maas_lab.local.kube import certificates, schema
 from maas_lab.local.kube.accounts import Account, Accounts
 from maas_lab.local.kube.audit import Audit
@@ -65,7 +65,7 @@ class Api(NamedTuple):
             if not try_lock(lock.fileno()):
                 raise SystemExit(f"another API server serves {home}; two would overwrite each other's objects")
             known, store = _secrets(folder / "secrets.json"), Store(folder / "state.db")
-            with contextlib.closing(store), contextlib.closing(Audit(folder / "audit.log")) as audit:
+            with contextlib.closing(store), contextlib.closing(Audit(Home(home).audit_log)) as audit:
                 objects = Objects(store, Rules(schema.load(schemas)))
                 tokens = Tokens(known["token"], known["key"], store.owner)
                 yield cls(home, objects, tokens, Accounts(_accounts(folder / "users.json"), store), audit)
