@@ -234,3 +234,4 @@ def test_kubectl_writes_and_shows_roles(kubectl, space):
     assert kubectl("auth", "can-i", "list", "pods", "--as", "eve").stdout == "yes\n"
     assert kubectl("auth", "can-i", "delete", "pods", "--as", "eve", ok=False).stdout == "no\n"
     assert "pods/log" in kubectl("auth", "can-i", "--list", "--as", "eve").stdout
+    assert kubectl("auth", "whoami", "--as", "eve", "-o", "jsonpath={.status.userInfo.username}").stdout == "eve"

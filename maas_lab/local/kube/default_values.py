@@ -35,6 +35,7 @@ ALWAYS: dict[str, dict[str, Any]] = {
     "StatefulSet": {"spec": {}, "status": {}},
     "StatefulSetSpec": {"template": {}, "updateStrategy": {}, "serviceName": ""},
     "StatefulSetStatus": {"replicas": 0, "availableReplicas": 0},
+    "SelfSubjectReview": {"status": {}},
     "TokenReview": {"spec": {}, "status": {}},
     "LocalSubjectAccessReview": {"spec": {}, "status": {}},
     "SelfSubjectAccessReview": {"spec": {}, "status": {}},

@@ -111,6 +111,7 @@ KINDS: tuple[Kind, ...] = (
     _workload("StatefulSet", "sts"),
     Kind("batch", "v1", "Job", "jobs", "job", True, categories=("all",), subresources=(STATUS,)),
     Kind("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices", "endpointslice", True, verbs=READ),
+    _review("authentication.k8s.io", "SelfSubjectReview"),
     _review("authentication.k8s.io", "TokenReview"),
     _review("authorization.k8s.io", "LocalSubjectAccessReview", namespaced=True),
     _review("authorization.k8s.io", "SelfSubjectAccessReview"),

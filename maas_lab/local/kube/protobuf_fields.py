@@ -103,6 +103,8 @@ FIELDS: dict[str, Fields] = {
         "Subject": "1 kind, 2 apiGroup, 3 name, 4 namespace",
         "RoleRef": "1 apiGroup, 2 kind, 3 name",
         "SelfSubjectAccessReview": f"{_OBJECT}, 2 spec AccessSpec, 3 status Empty",
+        "SelfSubjectReview": f"{_OBJECT}, 2 status WhoStatus",
+        "WhoStatus": "1 userInfo Empty",
         "SelfSubjectRulesReview": f"{_OBJECT}, 2 spec RulesSpec, 3 status RulesStatus",
         "RulesSpec": "1 namespace",
         "RulesStatus": "3 incomplete bool",

@@ -22,6 +22,8 @@ def answer(authorizer: Authorizer, tokens: Tokens, user: User, review: Object, n
         return token(tokens, review)
     if review["kind"] == "SelfSubjectRulesReview":
         return rules(authorizer, user, review)
+    if review["kind"] == "SelfSubjectReview":
+        return who(user, review)
     return access(authorizer, user, review, namespace)
 
 
@@ -78,7 +80,24 @@ def rules(authorizer: Authorizer, user: User, review: Object) -> Object:
     keys = ("verbs", "apiGroups", "resources", "resourceNames")
     objects = [{key: one[key] for key in keys if one.get(key)} for one in given if one.get("resources")]
     paths = [{key: one[key] for key in ("verbs", "nonResourceURLs")} for one in given if one.get("nonResourceURLs")]
-    return {**review, "status": {"resourceRules": objects, "nonResourceRules": paths, "incomplete": False}}
+    status = {"resourceRules": objects, "nonResourceRules": paths, "incomplete": False}
+    return {**review, "metadata": {}, "spec": {}, "status": status}
+
+
+def who(user: User, review: Object) -> Object:
+    """Return a SelfSubjectReview with its answer: who calls, or as whom."""
+    told = _info(user) | {"username": _name(user)}
+    return {**review, "metadata": {"creationTimestamp": now()}, "status": {"userInfo": told}}
+
+
+def _name(user: User) -> str:
+    """Return what OpenShift calls somebody."""
+    return "kube:admin" if user == ADMIN else user.name
+
+
+def _info(user: User) -> Object:
+    told = {"username": user.name, "uid": user.uid, "groups": list(user.groups)}
+    return {name: value for name, value in told.items() if value}
 
 
 def token(tokens: Tokens, review: Object) -> Object:
@@ -90,8 +109,7 @@ def token(tokens: Tokens, review: Object) -> Object:
     if user is None:
         status: Object = {"user": {}, "error": "[invalid bearer token, token is not one of this cluster]"}
     else:
-        told = {"username": user.name, "uid": user.uid, "groups": list(user.groups)}
-        status = {"authenticated": True, "user": told}
+        status = {"authenticated": True, "user": _info(user)}
     return {**review, "status": status}
 
 
@@ -120,12 +138,11 @@ def openshift_user(user: User, name: str) -> Object:
     """
     if name not in ("~", user.name):
         raise no_such_resource(f'users.user.openshift.io "{name}" not found: the lab serves only `users/~`, yourself')
-    shown = "kube:admin" if user == ADMIN else user.name
     groups = [one for one in user.groups if not one.startswith("system:authenticated:oauth")]
     return {
         "kind": "User",
         "apiVersion": "user.openshift.io/v1",
-        "metadata": {"name": shown, "uid": user.uid, "creationTimestamp": None},
+        "metadata": {"name": _name(user), "uid": user.uid, "creationTimestamp": None},
         "fullName": user.full_name,
         "identities": None,
         "groups": groups,

@@ -93,9 +93,8 @@ class Authorizer:
 
     def rules(self, user: User, namespace: str) -> list[Rule]:
         """Return all rules that somebody has in a namespace, those for the whole cluster first."""
-        if user.is_admin:
-            return list(EVERYTHING)
-        return [rule for given in self._given(user, namespace) for rule in given.rules]
+        own = list(EVERYTHING) if user.is_admin else []
+        return own + [rule for given in self._given(user, namespace) for rule in given.rules if rule not in own]
 
     def role_rules(self, ref: Object, namespace: str) -> list[Rule] | None:
         """Return the rules of the role that a binding names, None if there is no such role."""

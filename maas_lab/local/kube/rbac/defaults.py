@@ -49,7 +49,10 @@ def cluster_roles() -> dict[str, tuple[Rule, ...]]:
             _rule("authorization.k8s.io", asks, ("create",)),
         ),
         "self-provisioner": (_rule("project.openshift.io", ("projectrequests",), ("create",)),),
-        "system:basic-user": (_rule("authorization.k8s.io", asks, ("create",)),),
+        "system:basic-user": (
+            _rule("authorization.k8s.io", asks, ("create",)),
+            _rule("authentication.k8s.io", ("selfsubjectreviews",), ("create",)),
+        ),
         "system:discovery": ({"nonResourceURLs": list(_DISCOVERY), "verbs": ["get"]},),
         "system:public-info-viewer": ({"nonResourceURLs": list(_PUBLIC), "verbs": ["get"]},),
     }
