@@ -489,7 +489,7 @@ def test_the_platforms_own_applications_fit_the_kinds_and_the_controller(schemas
         assert schemas.decode(kind_of(one["kind"]), one, "Strict")[0] == one
     project = Project(objects[0])
     for app in objects[1:]:
-        [problem] = spec.problems(app, project)
+        [(_, problem)] = spec.problems(app, project)
         assert "reads Git repositories of this machine" in problem  # all else can be done here
 
 
@@ -581,9 +581,9 @@ def test_applications_elsewhere_need_the_projects_consent(cluster, repo):
     cluster.project(**limits(repo))
     cluster.project("q", **limits(repo, sourceNamespaces=["o*"]))
     app = cluster.follow(repo, project="p", policy=WHOLE, namespace=NAMESPACE)
-    assert "is not allowed to use project p" in conditions(app)["InvalidSpecError"]
+    assert "is not allowed to use project p" in conditions(app)["UnknownError"]
     app = cluster.follow(repo, "c", policy=WHOLE, namespace=NAMESPACE)  # else it could do whatever the controller can
-    assert "is not allowed to use project default" in conditions(app)["InvalidSpecError"]
+    assert "is not allowed to use project default" in conditions(app)["UnknownError"]
     app = cluster.follow(repo, "b", project="q", policy=WHOLE, namespace=NAMESPACE)
     assert (state(app), kept(cluster)) == (("Synced", "Healthy"), "1")
     assert cluster.get("ConfigMap", "a")["metadata"]["annotations"][TRACKING].startswith(f"{NAMESPACE}_b:")

@@ -124,7 +124,7 @@ class Applications:
         if wrong := spec.problems(app, project):
             known.request = None
             self._tracked.want(key, ())
-            self._report(app, None, [("InvalidSpecError", one) for one in wrong], None)
+            self._report(app, None, wrong, None)
             return None
         answer = self._answer(app, known)
         if answer is None:

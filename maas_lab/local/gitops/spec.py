@@ -19,6 +19,7 @@ KNOWN_OPTIONS = {
     *("ApplyOutOfSyncOnly", "CreateNamespace", "FailOnSharedResource", "PruneLast", "RespectIgnoreDifferences"),
     *("Prune", "PrunePropagationPolicy", "ServerSideApply", "SkipDryRunOnMissingResource", "Validate"),
 }
+INVALID = "InvalidSpecError"
 DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 LONGEST_PAUSE_S = 86400.0
 UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -102,18 +103,24 @@ def request(app: Object, revision: str = "") -> Request:
     )
 
 
-def problems(app: Object, project: Project | None) -> list[str]:
-    """Return what keeps an Application from being looked at, in Argo CD's words where it has some."""
+def problems(app: Object, project: Project | None) -> list[tuple[str, str]]:
+    """Return the conditions, type and message, for what keeps an Application from being looked at.
+
+    They are Argo CD's own where it has some.
+    """
     spec, metadata = app["spec"], app["metadata"]
     if project is None:
-        return [f"Application referencing project {spec['project']} which does not exist"]
+        return [(INVALID, f"Application referencing project {spec['project']} which does not exist")]
     if not project.permits_application(metadata["namespace"]):
         where = f"application '{metadata['name']}' in namespace '{metadata['namespace']}'"
         why = f"sourceNamespaces of the AppProject in {identity.HOME} do not list it"
-        return [f"{where} is not allowed to use project {project.name}: {why}"]
+        return [("UnknownError", f"{where} is not allowed to use project {project.name}: {why}")]
     if project.has_windows:
-        return [f"syncWindows of project {project.name} are not supported on the local cluster: take them away"]
-    return [*_source(spec, project), *_destination(spec, project), *_unsupported(spec)]
+        return [
+            (INVALID, f"syncWindows of project {project.name} are not supported on the local cluster: take them away")
+        ]
+    wrong = (*_source(spec, project), *_destination(spec, project), *_unsupported(spec))
+    return [(INVALID, one) for one in wrong]
 
 
 def _source(spec: Object, project: Project) -> Iterator[str]:
