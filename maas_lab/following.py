@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 
+from maas_lab.applications import REFRESH
 from maas_lab.errors import Rejected
 from maas_lab.objects import plain
 
 Object = Mapping[str, Any]
+# In Argo CD's words: the project is not there, or its sourceNamespaces do not list the Application's namespace.
+_UNADMITTED = re.compile("referencing project .* which does not exist|is not allowed to use project ")
 
 
 @dataclass(frozen=True)
@@ -47,12 +51,44 @@ def followed(app: Object) -> Followed:
     return Followed(app["metadata"]["name"], sync.get("status", ""), health.get("status", ""), revision, message)
 
 
+def deployments(app: Object, subject: Callable[[str], str]) -> list[Deployed]:
+    """Return an Application's history, the oldest first.
+
+    Args:
+        app: the Application.
+        subject: tells the first line of a commit's message.
+    """
+    return [
+        Deployed(
+            one["id"],
+            one.get("revision", "")[:7],
+            subject(one.get("revision", "")),
+            "automatic" if (one.get("initiatedBy") or {}).get("automated") else "by hand",
+            one["deployedAt"],
+        )
+        for one in (app.get("status") or {}).get("history") or []
+    ]
+
+
+def is_seen(app: Object) -> bool:
+    """Tell whether the cluster has looked at an Application since it was last asked to."""
+    return REFRESH not in (app["metadata"].get("annotations") or {}) and "sync" in (app.get("status") or {})
+
+
+def unadmitted(app: Object) -> str:
+    """Return what the cluster says of an Application that no project admits; empty where one does, or nobody knows."""
+    told = [one["message"] for one in (app.get("status") or {}).get("conditions") or []] if is_seen(app) else []
+    return next(filter(_UNADMITTED.search, told), "")
+
+
 def arrived(app: Object, revision: str) -> bool:
     """Tell whether an Application is at a commit.
 
     Raises:
         Rejected: it will not get there.
     """
+    if REFRESH in (app["metadata"].get("annotations") or {}):  # what it tells is of before
+        return False
     status, name = app.get("status") or {}, app["metadata"]["name"]
     sync, state = status.get("sync") or {}, status.get("operationState") or {}
     hint = "mend it and commit(...), or take it back with revert()"

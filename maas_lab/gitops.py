@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from maas_lab import applications, following, manifests, settings, wait
-from maas_lab.applications import PARTS, Followers
+from maas_lab.admission import Admission
+from maas_lab.applications import PARTS, REFRESH, Followers
 from maas_lab.cluster import Cluster
 from maas_lab.errors import ClusterUnreachable, NotFound, UsageError
 from maas_lab.following import Deployed, Followed, Object
@@ -24,7 +25,6 @@ from maas_lab.objects import plain
 from maas_lab.tables import Table, Text
 
 NAMESPACE = applications.HOME
-REFRESH = "argocd.argoproj.io/refresh"
 
 
 class GitOps:
@@ -53,6 +53,7 @@ class GitOps:
         self._facts, self._is_here = facts, is_here
         self._home = home or settings.load().home
         self._repository = Repository(self._home / settings.DEPLOYMENT)
+        self._admission: Admission | None = None  # the lab's own platform has a project of its own
 
     def in_namespace(self, namespace: str) -> GitOps:
         """Return the same for a platform of your own: with a repository of its own, and Applications in its namespace.
@@ -62,6 +63,7 @@ class GitOps:
         """
         own = GitOps(self._cluster, namespace, self._manifests, self._facts, is_here=self._is_here, home=self._home)
         own._followers = Followers.of_ones_own(namespace)
+        own._admission = Admission(self._cluster, self._manifests, namespace, f"{own}.create()")
         own._repository = Repository(self._home / settings.DEPLOYMENTS / namespace)
         return own
 
@@ -114,6 +116,8 @@ class GitOps:
     def create(self, repository: str = "", revision: str = "") -> Table[Followed] | Text:
         """Make the platform follow a repository of its manifests; a second time changes nothing.
 
+        A platform of your own needs an AppProject with its namespace's name: who may make it makes it hereby.
+
         Args:
             repository: as `clone` takes it; the clone's, where there is one.
             revision: branch, tag or commit to follow; the clone's branch when left out.
@@ -121,13 +125,18 @@ class GitOps:
         Raises:
             NotFound: the cluster has no Argo CD.
             EnvironmentFault: git is not installed.
+            NotAllowed: there is no such AppProject, and you may not make it; the hint is what to ask for.
+            TookTooLong: Argo CD does not look into the namespace.
         """
         told = self.clone(repository)
         if not self._repository.exists:
             return told
         source = self._repository.address, revision or self._repository.branch
         objects = self._followers.objects(self._manifests, self._facts, *source, eager=self._is_here)
+        is_admitted = self._admission is None or self._admission.make()
         self._cluster.apply(objects, force=True)
+        if not is_admitted:  # by us: a class has projects that its learners can neither make nor see
+            self._admission.wait_seen(self._applications)
         return self.status()
 
     def status(self) -> Table[Followed]:
@@ -167,12 +176,13 @@ class GitOps:
 
         Raises:
             Rejected: the commit cannot be rendered or applied; why is what the cluster says of it.
+            NotAllowed: the AppProject of a platform of your own is gone, and you may not make it.
             TookTooLong: it is not there in time.
         """
         wanted = revision or self._checked().pushed
         told = f"the platform to be synced to {wanted[:7]}"
         wait.until(
-            lambda: all(following.arrived(one, wanted) for one in self._applications(name)),
+            lambda: all(following.arrived(one, wanted) for one in self._admitted(name)),
             what=told,
             timeout=timeout,
             transient=(ClusterUnreachable,),
@@ -232,26 +242,19 @@ class GitOps:
     def history(self, name: str) -> Table[Deployed]:
         """Return the deployments of an Application, the last ten, newest first."""
         [app] = self._applications(name)
-        rows = [
-            Deployed(
-                one["id"],
-                one.get("revision", "")[:7],
-                self._repository.subject(one.get("revision", "")) if self._repository.exists else "",
-                "automatic" if (one.get("initiatedBy") or {}).get("automated") else "by hand",
-                one["deployedAt"],
-            )
-            for one in (app.get("status") or {}).get("history") or []
-        ]
-        return Table(Deployed, rows[::-1])
+        subject = self._repository.subject if self._repository.exists else lambda revision: ""
+        return Table(Deployed, following.deployments(app, subject)[::-1])
 
     def remove(self, *, repository: bool = False) -> None:
-        """Let the platform follow Git no longer; what runs goes on.
+        """Let the platform follow Git no longer; what runs goes on. Its AppProject goes too, where you may delete it.
 
         Args:
             repository: delete the repository in the lab's home, too, with all that was changed in it.
         """
         self._cluster.delete([f"application/{name}" for name in PARTS], self._followers.place)
-        if not self._followers.is_own:
+        if self._admission:
+            self._admission.remove()
+        else:
             self._cluster.delete(f"appproject/{self._followers.project}", applications.HOME)
         if repository:
             self._repository.remove()
@@ -273,6 +276,13 @@ class GitOps:
             return [self._cluster.get("Application", one, self._followers.place) for one in ([name] if name else PARTS)]
         except NotFound as error:
             raise NotFound("the platform does not follow Git yet", error.what, f"{self}.create()") from error
+
+    def _admitted(self, name: str) -> list[Object]:
+        """Return the Applications, or the one of a name, as `_applications`; a project must admit them."""
+        found = self._applications(name)
+        if self._admission:
+            self._admission.insist(found)
+        return found
 
     def _apply(self, app: Object, annotations: Mapping[str, str] | None = None, **fields: Any) -> None:
         """Write an Application anew with some fields changed."""

@@ -23,6 +23,7 @@ from maas_lab.tables import Permission, Table, Text
 
 ROLE = "maas-lab"  # the name of a Role begins with this
 LESSONS = ("01", "02", "05", "06")  # those that make a namespace of their own, in the part of a provider
+FOLLOWS = "02"  # the one whose platform follows Git
 _RBAC = "rbac.authorization.k8s.io"
 CONNECTING = "everybody"  # what `connect()` takes
 # What the lessons do: everybody connects; a consumer reads a log once; an accountant asks model server and database.
@@ -57,6 +58,7 @@ INSTRUCTOR = (
     *(
         f"{verb} {resource}"
         for resource in (
+            "appprojects.argoproj.io",
             "jobs.batch",
             "clusterresourcequotas.quota.openshift.io",
             *(f"{one}.{_RBAC}" for one in ("roles", "rolebindings", "clusterroles", "clusterrolebindings")),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -199,6 +200,20 @@ def state(app):
 
 def conditions(app):
     return {one["type"]: one["message"] for one in app["status"].get("conditions", [])}
+
+
+SMALL = {f"{part}-overlay": f"{part}/overlays/local" for part in ("infrastructure", "models")}
+
+
+def small_manifests(folder: Path) -> Path:
+    """Write manifests of a platform that is two ConfigMaps and follows Git as the lab's does; its facts are SMALL."""
+    for name in ("gitops", "gitops-learners"):
+        shutil.copytree(Path(__file__).parents[1] / "manifests" / name, folder / name)
+    for overlay in SMALL.values():
+        (folder / overlay).mkdir(parents=True)
+        (folder / overlay / "kustomization.yaml").write_text("resources: [it.yaml]\n")
+        (folder / overlay / "it.yaml").write_text(config_map(overlay.partition("/")[0]))
+    return folder
 
 
 def library(runtime) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from maas_lab import manifests
+from maas_lab.applications import own_project
 from maas_lab.local.gitops import spec
 from maas_lab.local.gitops.identity import APPLICATION, HOME, PROJECT, TRACKING
 from maas_lab.local.gitops.projects import Project
@@ -587,6 +588,29 @@ def test_applications_elsewhere_need_the_projects_consent(cluster, repo):
     app = cluster.follow(repo, "b", project="q", policy=WHOLE, namespace=NAMESPACE)
     assert (state(app), kept(cluster)) == (("Synced", "Healthy"), "1")
     assert cluster.get("ConfigMap", "a")["metadata"]["annotations"][TRACKING].startswith(f"{NAMESPACE}_b:")
+
+
+def test_the_project_of_a_namespace_admits_and_reaches_no_other(cluster, repo):
+    """As manifests/gitops-learners makes it for each learner."""
+    repo.commit(app__a_y=config_map("a"), app__kustomization_y="resources: [a.yaml]\n")
+    other = "o2"
+    cluster.client.create(of("v1", "Namespace"), {"metadata": {"name": other}})
+    for place in (NAMESPACE, other):
+        cluster.client.create(PROJECT, own_project(ROOT / "manifests", place))
+
+    def told(name, project, to, source=None):
+        where = {"server": "https://kubernetes.default.svc", "namespace": to}
+        more = {"destination": where, "source": source or {}}
+        return cluster.follow(repo, name, project=project, namespace=NAMESPACE, policy={**WHOLE, **NO_RETRY}, **more)
+
+    assert "in project 'o1'" in conditions(told("to-another", NAMESPACE, other))["InvalidSpecError"]
+    assert "is not allowed to use project o2" in conditions(told("of-another", other, NAMESPACE))["UnknownError"]
+    assert "is not allowed to use project o2" in conditions(told("both", other, other))["UnknownError"]
+    moved = told("moved", NAMESPACE, NAMESPACE, {"kustomize": {"namespace": other}})
+    assert "namespace o2 is not permitted" in moved["status"]["operationState"]["message"]
+    assert cluster.client.get(of("v1", "ConfigMap"), other, "a") is None
+    assert kept(cluster) is None
+    assert (state(told("mine", NAMESPACE, NAMESPACE)), kept(cluster)) == (("Synced", "Healthy"), "1")
 
 
 @pytest.mark.parametrize(

@@ -5,15 +5,20 @@ import time
 from types import SimpleNamespace
 
 import pytest
+import yaml
 
 from maas_lab import settings, wait
+from maas_lab.admission import Admission
+from maas_lab.applications import own_project
 from maas_lab.cluster import Cluster
-from maas_lab.errors import NotFound, Rejected, UsageError
+from maas_lab.errors import NotAllowed, NotFound, Rejected, UsageError
 from maas_lab.following import arrived
 from maas_lab.git import Repository
 from maas_lab.gitops import NAMESPACE, REFRESH, GitOps
 from maas_lab.lab import Lab
 from maas_lab.local import deploy
+from maas_lab.tables import Permission
+from tests.gitops_lab import SMALL, small_manifests
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 SERVICE = "manifests/models/base/smollm2-135m-instruct/inferenceservice.yaml"
@@ -116,7 +121,11 @@ def test_what_is_deleted_by_hand_comes_back_and_a_tag_promotes(gitops, stack):
 @needs_git
 def test_the_lab_comes_up_by_its_repository(gitops, stack, tmp_path):
     """As `./lab up --gitops` does; a later `./lab up` leaves the platform to Git."""
+    shared = own_project(deploy.MANIFESTS, "maas-learners")  # as in a home of before, where all learners had this one
+    gitops._cluster.apply(shared, force=True)
     deploy.apply(stack.local.kubeconfig, stack.local.users, repository_in=tmp_path)
+    with pytest.raises(NotFound):
+        gitops._cluster.get("AppProject", "maas-learners", NAMESPACE)
     gitops.wait()
     changed(gitops, "display-name: SmolLM2", "display-name: Kept SmolLM2")
     gitops.wait(gitops.commit("Kept"))
@@ -129,29 +138,53 @@ def test_the_lab_comes_up_by_its_repository(gitops, stack, tmp_path):
     gitops.wait(gitops.revert())
 
 
+@needs_git
+def test_who_may_make_projects_brings_one_along_and_takes_it_away(stack, tmp_path):
+    """A platform of one's own, as lesson 02 has it; here it is two ConfigMaps."""
+    cluster, place = stack.platform.cluster, "maas-lab-02-of-the-test"
+    gitops = GitOps(cluster, "n", small_manifests(tmp_path / "manifests"), SMALL, is_here=True, home=tmp_path)
+    own = gitops.in_namespace(place)
+    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": place}})
+    for _ in range(2):
+        own.create()
+        assert [(row.sync, row.health) for row in own.wait()] == [("Synced", "Healthy")] * 2
+    assert cluster.get("AppProject", place, NAMESPACE)["spec"]["sourceNamespaces"] == [place]
+    own.remove()
+    with pytest.raises(NotFound):
+        cluster.get("AppProject", place, NAMESPACE)
+    assert cluster.get("ConfigMap", "models", place)
+    cluster.delete(f"namespace/{place}")
+
+
 # Without a cluster
 
 
 class Recorder:
     """A cluster that remembers what was applied and deleted."""
 
-    def __init__(self):
-        self.applied, self.deleted = [], []
+    def __init__(self, may=True):
+        self.applied, self.deleted, self._may = [], [], may
+
+    def permissions(self, rules, namespace):
+        return [Permission(*rule.split(), namespace, self._may) for rule in rules]
+
+    def whoami(self):
+        return "bob"
 
     def apply(self, objects, force):
-        self.applied = objects
+        self.applied += [objects] if isinstance(objects, dict) else objects
 
     def delete(self, names, namespace):
         self.deleted += [f"{namespace}/{name}" for name in ([names] if isinstance(names, str) else names)]
 
     def get(self, kind, name, namespace):
-        return next(
-            one
-            for one in self.applied
-            if (one["kind"], one["metadata"]["name"], one["metadata"]["namespace"]) == (kind, name, namespace)
-        )
+        for one in self.applied[::-1]:
+            if (one["kind"], one["metadata"]["name"], one["metadata"]["namespace"]) == (kind, name, namespace):
+                return one
+        raise NotFound(name)
 
 
+BOB = "maas-lab-02-bob"
 OVERLAYS = {"infrastructure-overlay": "infrastructure/overlays/local", "models-overlay": "models/overlays/local"}
 
 
@@ -162,17 +195,65 @@ def test_a_platform_of_ones_own_has_applications_and_a_repository_of_its_own(tmp
     own = gitops.in_namespace("maas-lab-02-bob")
     assert own.clone() == "branch main: The platform as the lab ships it"
     assert [row.name for row in own.create()] == [INFRASTRUCTURE, MODEL]
-    assert [one["kind"] for one in cluster.applied] == ["Application"] * 2
-    for one in cluster.applied:
+    assert [one["kind"] for one in cluster.applied] == ["AppProject", "Application", "Application"]
+    project, *apps = cluster.applied
+    assert project["metadata"] | {"labels": {}} == {"name": BOB, "namespace": NAMESPACE, "labels": {}}
+    assert project["spec"]["sourceNamespaces"] == [BOB]
+    assert [one["namespace"] for one in project["spec"]["destinations"]] == [BOB]
+    for one in apps:
         spec = one["spec"]
-        assert (one["metadata"]["namespace"], spec["project"]) == ("maas-lab-02-bob", "maas-learners")
+        assert (one["metadata"]["namespace"], spec["project"]) == (BOB, BOB)
         assert spec["source"]["kustomize"] == {"namespace": "maas-lab-02-bob"}
         assert (spec["destination"]["namespace"], spec["source"]["targetRevision"]) == ("maas-lab-02-bob", "main")
     own.remove(repository=True)
-    assert cluster.deleted == [f"maas-lab-02-bob/application/{name}" for name in (INFRASTRUCTURE, MODEL)]
+    gone = [f"{BOB}/application/{name}" for name in (INFRASTRUCTURE, MODEL)]
+    assert cluster.deleted == [*gone, f"{NAMESPACE}/appproject/{BOB}"]
     with pytest.raises(NotFound) as error:
         own.commit("x")
     assert error.value.hint == 'lab.gitops.in_namespace("maas-lab-02-bob").clone(), or .create()'
+
+
+@needs_git
+def test_the_project_of_others_is_neither_replaced_nor_deleted(tmp_path):
+    """Whoever may make projects may call their namespace as one that is there, e.g. as that of the lab's platform."""
+    cluster = Recorder()
+    gitops = GitOps(cluster, "maas-system", deploy.MANIFESTS, OVERLAYS, is_here=True, home=tmp_path)
+    gitops.create()
+    before = len(cluster.applied)
+    with pytest.raises(UsageError, match="a project `maas` that is not for this namespace alone"):
+        gitops.in_namespace("maas").create()
+    gitops.in_namespace("maas").remove()
+    assert (len(cluster.applied), f"{NAMESPACE}/appproject/maas" in cluster.deleted) == (before, False)
+
+
+def told_by(message, **metadata):
+    """An Application of which the cluster says something."""
+    status = {"sync": {"status": "Unknown"}, "conditions": [{"type": "SomeError", "message": message}]}
+    return {"metadata": {"name": "a", "namespace": BOB, **metadata}, "status": status}
+
+
+ABSENT = f"Application referencing project {BOB} which does not exist"
+FOREIGN = f"application 'a' in namespace '{BOB}' is not allowed to use project {BOB}"
+
+
+@pytest.mark.parametrize("message", [ABSENT, FOREIGN])
+def test_a_missing_project_is_told_with_what_to_ask_for(message):
+    admission = Admission(Recorder(may=False), deploy.MANIFESTS, BOB, "create()")
+    with pytest.raises(NotAllowed, match=f"no AppProject lets the namespace {BOB}") as refused:
+        admission.wait_seen(lambda: [told_by(message)])
+    assert message in refused.value.why
+    first, text = refused.value.hint.split("\n", 1)
+    assert first == "send this to an administrator, then call create() again:"
+    assert yaml.safe_load(text) == own_project(deploy.MANIFESTS, BOB)
+    assert not admission.make()
+    with pytest.raises(Rejected) as refused:
+        Admission(Recorder(), deploy.MANIFESTS, BOB, "create()").insist([told_by(message)])
+    assert refused.value.hint == "create() makes it"
+
+
+def test_what_is_told_from_before_the_project_was_there_counts_no_more():
+    admission = Admission(Recorder(may=False), deploy.MANIFESTS, BOB, "create()")
+    admission.insist([told_by(ABSENT, annotations={REFRESH: "normal"}), told_by("not permitted"), {"metadata": {}}])
 
 
 @needs_git
@@ -189,7 +270,7 @@ def test_a_fork_is_worked_on_in_a_branch_of_ones_own(tmp_path):
     for _ in range(2):
         assert own.clone(address) == "branch maas-lab-02-bob: The platform as the lab ships it"
         own.create()
-        source = cluster.applied[0]["spec"]["source"]
+        source = cluster.applied[-1]["spec"]["source"]
         assert (source["repoURL"], source["targetRevision"]) == (address, "maas-lab-02-bob")
         (own.folder / "manifests" / "new").write_text("new")
         commit = own.commit("New")
@@ -251,6 +332,8 @@ def test_a_repository_is_made_once_and_keeps_what_is_in_it(tmp_path):
 )
 def test_whether_a_commit_has_arrived(status, error):
     app = {"metadata": {"name": "a", "namespace": NAMESPACE}, "status": status}
+    asked = {**app["metadata"], "annotations": {REFRESH: "normal"}}
+    assert not arrived({**app, "metadata": asked}, "a" * 40), "it tells of before"
     if error:
         with pytest.raises(Rejected) as refused:
             arrived(app, "a" * 40)

@@ -1,6 +1,7 @@
 """What is deployed: the manifests render as kubectl renders them, fit together, and avoid the traps they name."""
 
 import copy
+import json
 import re
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from maas_lab import manifests, yamlfile
+from maas_lab.applications import own_project
 from maas_lab.local.kubelet.node import SLOT
 
 ROOT = Path(__file__).parents[1] / "manifests"
@@ -18,6 +20,7 @@ FOLDERS = sorted(
     for file in ROOT.rglob("kustomization.yaml")
     if "base" not in file.relative_to(ROOT).parts
 )
+TEMPLATE, EXAMPLE = "gitops-learners", "maas-lab-02-alice"  # a project, and the namespace that it is written for
 DEPLOYED = [folder for folder in FOLDERS if "overlays" in folder]
 INFRASTRUCTURE = ["infrastructure/overlays/local", "infrastructure/overlays/openshift"]
 FILES = sorted(ROOT.rglob("*.yaml"))
@@ -468,6 +471,17 @@ def test_applications_follow_folders_that_render():
         assert set(source.values()) == {"set-by-kustomization.yaml"}  # so that one file has all parameters
 
 
+def test_the_project_of_a_namespace_names_no_other_and_allows_what_the_platforms_does():
+    [project], [platforms] = (of(rendered(folder), "AppProject") for folder in (TEMPLATE, "gitops"))
+    assert [project["metadata"][part] for part in ("name", "namespace")] == [EXAMPLE, "openshift-gitops"]
+    assert json.loads(json.dumps(project).replace(EXAMPLE, "mine")) == own_project(ROOT, "mine")
+    spec = project["spec"]
+    assert spec["sourceNamespaces"] == [EXAMPLE]
+    assert spec["destinations"] == [{"server": "https://kubernetes.default.svc", "namespace": EXAMPLE}]
+    for part in ("clusterResourceWhitelist", "namespaceResourceWhitelist", "orphanedResources"):
+        assert spec[part] == platforms["spec"][part]
+
+
 def test_the_database_comes_first():
     objects = rendered("infrastructure/overlays/openshift")
     waves = {one["metadata"]["name"]: one["metadata"]["annotations"] for one in of(objects, *WORKLOADS)}
@@ -477,7 +491,8 @@ def test_the_database_comes_first():
 
 def test_the_readme_tells_how_to_apply_each_folder():
     text = (ROOT / "README.md").read_text()
-    for folder in FOLDERS:
+    assert f"kubectl kustomize manifests/{TEMPLATE} | sed 's/{EXAMPLE}/NAMESPACE/' | kubectl apply -f -\n" in text
+    for folder in [one for one in FOLDERS if one != TEMPLATE]:
         assert f"kubectl apply -k manifests/{folder}\n" in text
     for one in secrets():
         assert f"`{one['metadata']['name']}`" in text

@@ -14,6 +14,7 @@ from maas_lab.secrets import platform_secrets, users_secret
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 ROUTES = "./lab status, ./lab logs network; then ./lab up again"
+SHARED = "maas-learners"  # the project that all learners had, in homes made before each namespace had its own
 OVERLAYS = ("infrastructure/overlays/local", "models/overlays/local")
 
 
@@ -40,7 +41,7 @@ def apply(
                 cluster.apply(secret)
         known = json.loads(users.read_text(encoding="utf-8"))
         cluster.apply(users_secret({name: told["password"] for name, told in known.items()}), force=True)
-        cluster.apply(MANIFESTS / "gitops-learners", force=True)
+        cluster.delete(f"appproject/{SHARED}", NAMESPACE)
         if repository_in:
             facts = {f"{overlay.partition('/')[0]}-overlay": overlay for overlay in OVERLAYS}
             GitOps(cluster, namespace, MANIFESTS, facts, is_here=True, home=repository_in).create()

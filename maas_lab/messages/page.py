@@ -33,7 +33,7 @@ The errors that people meet most often, and those that are not the lab's own, ar
 GROUPS = (
     ("In a container's log", ("local/portal/*", "local/frontend/*", "local/programs/*")),
     ("A class", ("classroom/*", "cli_classroom.py")),
-    ("GitOps", ("applications.py", "git.py", "gitops.py", "following.py", "local/gitops/*")),
+    ("GitOps", ("admission.py", "applications.py", "git.py", "gitops.py", "following.py", "local/gitops/*")),
     (
         "`./lab`: installing, starting, stopping",
         (

@@ -12,6 +12,7 @@ import pytest
 
 from maas_lab import manifests, personas, settings
 from maas_lab.access import own_namespace
+from maas_lab.applications import own_project
 from maas_lab.local.kube.rbac import defaults
 from maas_lab.local.kube.rbac.rules import Asked, allows
 from maas_lab.private import write_private
@@ -57,6 +58,9 @@ def learner(stack, tmp_path_factory):
     cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": HOME}})
     cluster.apply([{"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": NAME}}], HOME)
     cluster.apply(bindings)
+    # As a class gets it: who asks for a namespace may not say where its Applications deploy.
+    project = own_project(ROOT / "manifests", own_namespace(f"maas-lab-{personas.FOLLOWS}", ACCOUNT))
+    cluster.apply(project)
     path = f"/api/v1/namespaces/{HOME}/serviceaccounts/{NAME}/token"
     asked = {"spec": {"expirationSeconds": 3600}}
     token = cluster._api.connection.call("POST", path, body=asked).json()["status"]["token"]
@@ -65,7 +69,7 @@ def learner(stack, tmp_path_factory):
     file = tmp_path_factory.mktemp("learner") / "kubeconfig"
     write_private(file, json.dumps(told))
     yield file
-    cluster.delete([*bindings, f"namespace/{HOME}"])
+    cluster.delete([*bindings, project, f"namespace/{HOME}"])
 
 
 def requests_of_the_learner(stack):
