@@ -9,18 +9,23 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from maas_lab.classroom import accounts, handout, needs
+from maas_lab import classroom
+from maas_lab.access import own_namespace
+from maas_lab.classroom import accounts, ending, handout, needs
 from maas_lab.classroom.keeping import Kept
 from maas_lab.classroom.learners import Learner, in_order, learners, logins_in
+from maas_lab.classroom.making import Made, Making, Wishes
 from maas_lab.classroom.money import Money, Terms
 from maas_lab.classroom.rooms import home, rights
-from maas_lab.errors import UsageError
+from maas_lab.errors import NotFound, UsageError
 from maas_lab.gateway import Gateway
 from maas_lab.keys import ApiKey, key_hash
+from maas_lab.lab import MANIFESTS
 
 HOSTILE = "\"'><script>alert(1)</script>"
 SECRET = "sk-abcdefghijklmnop-a1b2"
 TERMS = Terms(budget=2.5, days=7)
+WISHES = Wishes(TERMS)
 WHERE = handout.Addresses("https://api.example.com:6443", "https://gateway.test", "https://portal.test", "granite")
 ONE, TWO = learners("spring", 2)
 LATER = datetime.now(UTC) + timedelta(days=7)
@@ -79,6 +84,31 @@ def test_a_learner_is_known_by_the_labels_of_their_namespace():
     people = [*learners("spring", 12, [f"person-{one}" for one in range(12)]), *learners("autumn", 1)]
     namespaces = [home(one)[0] for one in reversed(people)]
     assert in_order(namespaces) == [people[12], *people[:12]]
+
+
+def test_platforms_follow_git_where_lesson_02_works():
+    """By kubeconfig, and logged in."""
+    alice = Learner("spring", 1, "alice@example.com")
+    assert alice.followed_namespaces[0] in alice.lesson_namespaces
+    assert alice.followed_namespaces == [own_namespace("maas-lab-02", who) for who in (alice.user, alice.login)]
+
+
+class WithoutArgoCD:
+    """A cluster that does not know the kind."""
+
+    def apply(self, objects, force):
+        raise NotFound("the cluster does not serve the kind AppProject")
+
+    def list(self, kind, namespace, selector):
+        raise NotFound("the cluster does not serve the kind AppProject")
+
+
+def test_a_class_does_without_argo_cd(tmp_path):
+    making = Making(WithoutArgoCD(), None, MANIFESTS, WISHES)
+    follows = making._admit([ONE])
+    assert ending._projects(WithoutArgoCD(), "spring") == []
+    told = [classroom._told(Made([GIVEN], [], True, one), WISHES, tmp_path, "") for one in (follows, True)]
+    assert told[0] == [*told[1], "This cluster has no Argo CD: lesson 02 stops before exercise 2.6."]
 
 
 # Rights

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
 import pytest
+import yaml
 
-from maas_lab import classroom, connect
+from maas_lab import classroom, connect, wait
+from maas_lab.applications import HOME, own_project
 from maas_lab.classroom.learners import Learner
 from maas_lab.client import expect, openai_client
 from maas_lab.cluster import Cluster
@@ -25,10 +28,13 @@ from maas_lab.errors import (
     RoleMissing,
     UsageError,
 )
+from maas_lab.following import is_seen
+from maas_lab.gitops import GitOps
 from maas_lab.keys import ApiKey
-from maas_lab.lab import Lab
+from maas_lab.lab import MANIFESTS, Lab
 from maas_lab.platform import Platform
 from maas_lab.settings import NAMESPACE
+from tests.gitops_lab import SMALL, small_manifests
 
 COURSE = "apart"
 RBAC = "rbac.authorization.k8s.io"
@@ -189,6 +195,105 @@ def test_nobody_gives_themselves_more_rights(hers, ann, ben):
             hers.cluster.api.connection.call("POST", path, body=token)
 
 
+# Git
+
+needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+
+
+@pytest.fixture
+def following(tmp_path):
+    """Let a platform follow Git in a namespace, as lesson 02 does; it is two ConfigMaps."""
+    folder = small_manifests(tmp_path / "manifests")
+
+    def make(cluster: Cluster, namespace: str) -> GitOps:
+        cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+        lab = GitOps(cluster, NAMESPACE, folder, SMALL, is_here=True, home=tmp_path)
+        return lab.in_namespace(namespace)
+
+    return make
+
+
+def told_of(cluster: Cluster, place: str, source: dict, project: str, to: str) -> str:
+    """Return what the cluster says of an Application that uses a project and deploys into a namespace."""
+    head = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Application"}
+    spec = {
+        "project": project,
+        "source": source,
+        "destination": {"server": "https://kubernetes.default.svc", "namespace": to},
+        "syncPolicy": {"automated": {"prune": True}, "retry": {"limit": 0}},
+    }
+    cluster.apply({**head, "metadata": {"name": "tried", "namespace": place}, "spec": spec})
+
+    def told() -> str:
+        app = cluster.get("Application", "tried", place)
+        conditions = [f"{one['type']}: {one['message']}" for one in app.get("status", {}).get("conditions", [])]
+        done = app.get("status", {}).get("operationState", {})
+        return is_seen(app) and "; ".join(
+            [*conditions, *(done["message"] for _ in range(done.get("phase") == "Failed"))]
+        )
+
+    found = wait.until(told, what="the Application to be refused", timeout=30)
+    cluster.delete("application/tried", place)
+    return found
+
+
+@needs_git
+def test_a_platform_follows_git_in_its_own_namespace_and_reaches_no_other(hers, ann, ben, following):
+    with Cluster(ben.kubeconfig) as his:
+        places = [one.learner.followed_namespaces[0] for one in (ann, ben)]
+        both = [(hers.cluster, *places), (his, *places[::-1])]
+        for cluster, mine, _ in both:
+            platform = following(cluster, mine)
+            platform.create()
+            assert [(row.sync, row.health) for row in platform.wait()] == [("Synced", "Healthy")] * 2
+            assert cluster.get("ConfigMap", "models", mine)["data"] == {"k": "1"}
+            platform.remove()  # the project stays: it is the class's
+            cluster.delete("configmap/models", mine)
+        for cluster, mine, other in both:
+            source = {"repoURL": platform._repository.address, "path": "manifests/models/overlays/local"}
+            into = {**source, "kustomize": {"namespace": other}}
+            not_there = f"namespace '{other}' do not match any of the allowed destinations in project '{mine}'"
+            assert not_there in told_of(cluster, mine, source, mine, other)
+            assert f"namespace {other} is not permitted in project '{mine}'" in told_of(cluster, mine, into, mine, mine)
+            for project, to in ((other, other), (other, mine), ("default", other), ("default", NAMESPACE)):
+                told = told_of(cluster, mine, source, project, to)
+                assert told.startswith("UnknownError: application 'tried'")
+                assert f"is not allowed to use project {project}:" in told
+        for cluster, mine, _ in both:
+            assert [one.name for one in cluster.list("ConfigMap", mine) if one.name == "models"] == []
+
+
+def test_no_learner_makes_or_changes_a_project(hers, ann, ben):
+    places = [*ann.learner.followed_namespaces, *ben.learner.followed_namespaces, "apart-scratch", "maas", "default"]
+    for place in places:
+        body = own_project(MANIFESTS, place)
+        body["spec"]["destinations"][0]["namespace"] = "*"
+        with pytest.raises(NotAllowed):
+            hers.cluster.apply(body, force=True)
+        with pytest.raises(NotAllowed):
+            hers.cluster.delete(f"appproject/{place}", HOME)
+        with pytest.raises(NotAllowed):
+            hers.cluster.api.connection.call(
+                "POST", f"/apis/argoproj.io/v1alpha1/namespaces/{HOME}/appprojects", body=body
+            )
+
+
+@needs_git
+def test_who_has_no_project_is_told_what_to_ask_for_and_goes_on_with_it(hers, stack, following):
+    platform = following(hers.cluster, "apart-scratch")
+    with pytest.raises(NotAllowed, match="no AppProject lets the namespace apart-scratch") as refused:
+        platform.create()
+    assert "project apart-scratch which does not exist; you may not make AppProjects" in refused.value.why
+    stack.platform.cluster.apply(yaml.safe_load(refused.value.hint.partition("\n")[2]))
+    platform.create()
+    assert [row.sync for row in platform.wait()] == ["Synced"] * 2
+    stack.platform.cluster.delete("appproject/apart-scratch", HOME)
+    (platform.overlay("models") / "more.yaml").write_text("a: 1\n")
+    with pytest.raises(NotAllowed, match="no AppProject lets the namespace apart-scratch"):
+        platform.wait(platform.commit("More"))
+    platform.remove()
+
+
 # The gateway
 
 
@@ -307,10 +412,14 @@ def test_a_larger_class_keeps_the_first_learners_and_the_end_leaves_nothing(out,
     assert [one.row for one in larger[:2]] == [one.row for one in first]
     assert [row.learner for row in classroom.overview(COURSE)] == ["apart-01", "apart-02", "apart-03"]
     cluster, platform = stack.platform.cluster, Platform(stack.platform.cluster, NAMESPACE)
+    projects = {one.name for one in cluster.list("AppProject", HOME, selector=f"maas-lab/class={COURSE}")}
     classroom.delete(COURSE)
     assert classroom.overview(COURSE) == []
     selector, version = f"maas-lab/class={COURSE}", f"{RBAC}/v1"
     assert [one.name for one in cluster.list("Namespace") if "apart" in one.name] == []
+    followed = {place for one in larger for place in one.learner.followed_namespaces}
+    assert projects == followed
+    assert followed & {one.name for one in cluster.list("AppProject", HOME)} == set()
     for kind in ("RoleBinding", "ClusterRoleBinding"):
         assert cluster.list(kind, "*", selector=selector, api_version=version) == []
     listed = stack.gateway.keys()

@@ -102,4 +102,6 @@ def _told(made: Made, wishes: Wishes, folder: Path, advice: str) -> list[str]:
         told.append("Accountants read the gateway's administration key: each of these learners can see and change all.")
     if not made.limited:
         told.append("This cluster has no ClusterResourceQuota: nothing limits what a learner's namespaces hold.")
+    if not made.follows:
+        told.append("This cluster has no Argo CD: lesson 02 stops before exercise 2.6.")
     return [*told, *filter(None, [advice])]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from maas_lab.applications import HOME
 from maas_lab.classroom import keeping
 from maas_lab.classroom.accounts import FACT, Accounts
 from maas_lab.classroom.keeping import Kept
@@ -79,6 +80,7 @@ def end(cluster: Cluster, platform: Platform, course: str, timeout: float = 300)
         for one in kept:
             money.end(one)
     cluster.delete(_others(cluster, found), timeout=timeout)
+    cluster.delete(_projects(cluster, course))  # after the Applications in those: Argo CD ends none without its project
     cluster.delete([f"namespace/{one.namespace}" for one in found], timeout=timeout)
     return found
 
@@ -102,6 +104,14 @@ def _objects(cluster: Cluster, platform: str, course: str) -> list[Any]:
         return [*found, *cluster.list(kind, selector=selector, api_version=version)]
     except NotFound:  # no such kind: only OpenShift has it
         return found
+
+
+def _projects(cluster: Cluster, course: str) -> list[Any]:
+    """Return the projects by which the learners' platforms follow Git."""
+    try:
+        return cluster.list("AppProject", HOME, selector=f"{COURSE}={course}")
+    except NotFound:  # no such kind: there is no Argo CD
+        return []
 
 
 def _others(cluster: Cluster, found: Sequence[Learner]) -> list[str]:

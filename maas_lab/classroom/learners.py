@@ -10,7 +10,7 @@ from typing import Any
 
 from maas_lab.access import own_namespace
 from maas_lab.errors import UsageError
-from maas_lab.personas import LESSONS, ROLE
+from maas_lab.personas import FOLLOWS, LESSONS, ROLE
 
 MOST = 200  # learners of a class
 COURSE, LEARNER, LOGIN = "maas-lab/class", "maas-lab/learner", "maas-lab/login"
@@ -53,6 +53,11 @@ class Learner:
     def lesson_namespaces(self) -> list[str]:
         """The namespaces that lessons make for them."""
         return [own_namespace(f"{ROLE}-{lesson}", self.user) for lesson in LESSONS]
+
+    @property
+    def followed_namespaces(self) -> list[str]:
+        """The namespaces in which a lesson follows Git for them, by kubeconfig or logged in."""
+        return [own_namespace(f"{ROLE}-{FOLLOWS}", who) for who in (self.user, self.login)]
 
     @property
     def labels(self) -> dict[str, str]:

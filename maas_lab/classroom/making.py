@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from maas_lab import applications
 from maas_lab.classroom import access, keeping, rooms
 from maas_lab.classroom.accounts import FACT, Accounts, new_password
 from maas_lab.classroom.keeping import Kept
@@ -43,11 +44,13 @@ class Made:
         kept: what each learner was given.
         unknown: logins that the portal does not know yet, so that no cap holds them there.
         limited: whether the cluster limits what a learner's namespaces hold.
+        follows: whether it has Argo CD, so that their platforms can follow Git.
     """
 
     kept: list[Kept]
     unknown: list[str]
     limited: bool
+    follows: bool
 
 
 class Making:
@@ -62,7 +65,7 @@ class Making:
 
     def __init__(self, cluster: Cluster, platform: Platform, manifests: Path, wishes: Wishes) -> None:
         self._cluster, self._platform, self._wishes = cluster, platform, wishes
-        self._roles = manifests / ROLES
+        self._manifests = manifests
 
     def make(self, learners: Sequence[Learner], report: Callable[[str], object] = lambda text: None) -> Made:
         """Make what is missing for each learner, and return what they were given.
@@ -75,7 +78,7 @@ class Making:
             UsageError: a name belongs to somebody else.
             ClusterError: the instructor lacks a right.
         """
-        self._cluster.apply(self._roles, force=True)
+        self._cluster.apply(self._manifests / ROLES, force=True)
         before = [self._room(one) for one in learners]
         after = [self._password(one) for one in before]
         self._log_in(before, after)
@@ -88,7 +91,7 @@ class Making:
                     unknown.append(new.learner.login)
                 after[number] = self._opened(new, money)
                 report(new.learner.name)
-        return Made(after, unknown, self._limit(learners))
+        return Made(after, unknown, self._limit(learners), self._admit(learners))
 
     def _room(self, learner: Learner) -> Kept:
         """Make a learner's namespace, account and rights; return what was kept for them there."""
@@ -143,6 +146,16 @@ class Making:
             gpu = self._platform.gpu_resource
             self._cluster.apply([quota for one in learners for quota in rooms.quotas(one, gpu)])
         except NotFound:  # no such kind: only OpenShift has it
+            return False
+        return True
+
+    def _admit(self, learners: Sequence[Learner]) -> bool:
+        """Let each learner's platform follow Git in its own namespace; return whether the cluster has Argo CD."""
+        places = [(place, one.labels) for one in learners for place in one.followed_namespaces]
+        projects = [applications.own_project(self._manifests, place, labels) for place, labels in places]
+        try:
+            self._cluster.apply(projects, force=True)
+        except NotFound:  # no such kind, or not the namespace
             return False
         return True
 
