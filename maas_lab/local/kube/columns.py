@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from maas_lab.local.kube import cells, job_cells
+from maas_lab.local.kube import cells, job_cells, quota_cells
 from maas_lab.local.kube.kinds import Kind
 
 Object = dict[str, Any]
@@ -126,6 +126,12 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("VolumeAttributesClass", cells.at("spec.volumeAttributesClassName", cells.UNSET)),
         AGE,
         Column("VolumeMode", cells.at("spec.volumeMode", cells.UNSET), priority=1),
+    ),
+    "ResourceQuota": (
+        NAME,
+        AGE,
+        Column("Request", quota_cells.amounts(limits=False)),
+        Column("Limit", quota_cells.amounts(limits=True)),
     ),
     "Event": (
         Column("Last Seen", cells.event_time("lastTimestamp", "firstTimestamp")),

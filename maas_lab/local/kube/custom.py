@@ -6,7 +6,7 @@ configuration begins (`x-kubernetes-preserve-unknown-fields`).
 
 from __future__ import annotations
 
-from maas_lab.local.kube import custom_argo
+from maas_lab.local.kube import custom_argo, custom_quota
 from maas_lab.local.kube.shapes import (
     CORE,
     INT32,
@@ -195,5 +195,6 @@ def definitions(others: dict[str, Schema]) -> dict[str, Schema]:
         _kind("serving.kserve.io", "v1alpha1", "ServingRuntime", _RUNTIME),
         _kind("argoproj.io", "v1alpha1", "Application", custom_argo.APPLICATION),
         _kind("argoproj.io", "v1alpha1", "AppProject", custom_argo.PROJECT),
+        _kind("quota.openshift.io", "v1", "ClusterResourceQuota", custom_quota.QUOTA),
     )
     return {_MODEL_TYPE: model, **dict(kinds)}

@@ -30,6 +30,7 @@ ALWAYS: dict[str, dict[str, Any]] = {
     "ReplicaSet": {"spec": {}, "status": {}},
     "ReplicaSetSpec": {"template": {}},
     "ReplicaSetStatus": {"replicas": 0},
+    "ResourceQuota": {"spec": {}, "status": {}},
     "Service": {"spec": {}, "status": {}},
     "ServiceStatus": {"loadBalancer": {}},
     "StatefulSet": {"spec": {}, "status": {}},

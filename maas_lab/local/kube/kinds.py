@@ -74,9 +74,17 @@ def _workload(kind: str, short: str) -> Kind:
     return Kind("apps", "v1", kind, f"{name}s", name, True, (short,), categories=("all",), subresources=below)
 
 
-def _custom(group: str, version: str, kind: str, short: tuple[str, ...] = (), below: tuple[str, ...] = ()) -> Kind:
+def _custom(
+    group: str,
+    version: str,
+    kind: str,
+    short: tuple[str, ...] = (),
+    below: tuple[str, ...] = (),
+    *,
+    namespaced: bool = True,
+) -> Kind:
     name = kind.lower()
-    return Kind(group, version, kind, f"{name}s", name, True, short, CUSTOM, (), below, custom=True)
+    return Kind(group, version, kind, f"{name}s", name, namespaced, short, CUSTOM, (), below, custom=True)
 
 
 def _review(group: str, kind: str, *, namespaced: bool = False) -> Kind:
@@ -103,6 +111,7 @@ KINDS: tuple[Kind, ...] = (
     _core("Node", "nodes", "no", namespaced=False, subresources=(STATUS,)),
     _core("PersistentVolumeClaim", "persistentvolumeclaims", "pvc", subresources=(STATUS,)),
     _core("Pod", "pods", "po", categories=("all",), subresources=("log", STATUS)),
+    _core("ResourceQuota", "resourcequotas", "quota", subresources=(STATUS,)),
     _core("Secret", "secrets"),
     _core("ServiceAccount", "serviceaccounts", "sa", subresources=("token",)),
     _core("Service", "services", "svc", categories=("all",), subresources=(STATUS,)),
@@ -118,6 +127,7 @@ KINDS: tuple[Kind, ...] = (
     _review("authorization.k8s.io", "SelfSubjectRulesReview"),
     _review("authorization.k8s.io", "SubjectAccessReview"),
     *(_access(kind) for kind in ("ClusterRoleBinding", "ClusterRole", "RoleBinding", "Role")),
+    _custom("quota.openshift.io", "v1", "ClusterResourceQuota", below=(STATUS,), namespaced=False),
     _custom("route.openshift.io", "v1", "Route", below=(STATUS,)),
     _custom("argoproj.io", "v1alpha1", "Application", ("app", "apps")),
     _custom("argoproj.io", "v1alpha1", "AppProject", ("appproj", "appprojs")),

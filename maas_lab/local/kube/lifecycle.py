@@ -12,6 +12,7 @@ from typing import Any
 from maas_lab.local.kube import bodies, guards, strategy
 from maas_lab.local.kube.kinds import Kind, of
 from maas_lab.local.kube.queries import WriteOptions
+from maas_lab.local.kube.quota import admission
 from maas_lab.local.kube.rules import Rules
 from maas_lab.local.kube.status import (
     ApiError,
@@ -222,6 +223,7 @@ class Objects:
             raise already_exists(kind, metadata["name"])
         if options.guard:
             options.guard(kind, begun, None)
+        admission.check(self.store, kind, begun)
         return begun if options.dry_run else self.store.put(kind, begun)
 
     def _replace(
@@ -235,6 +237,8 @@ class Objects:
             new = self.rules.validate(kind, self.rules.defaulted(kind, new), old)
         if options.guard:
             options.guard(kind, new, old)
+        if not target.part:
+            admission.check(self.store, kind, new, old)
         if track:
             new = self.rules.tracked(kind, old, new, options.manager, target.part, now())
         if guards.same(old, new):

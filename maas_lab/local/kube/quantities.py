@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal, InvalidOperation
+from functools import lru_cache
 
 _FORM = re.compile(r"([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)")
 _BINARY = ("Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
@@ -12,6 +14,43 @@ _SUFFIX = {exponent: suffix for suffix, exponent in _DECIMAL.items()}
 _NANO = Decimal(1).scaleb(-9)  # nothing smaller is kept
 WRONG_FORM = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
 WRONG_SUFFIX = "unable to parse quantity's suffix"
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A number, and how it is written.
+
+    Attributes:
+        number: what it stands for.
+        form: `binary` (`1Gi`), `decimal` (`500m`) or `exponent` (`1e3`).
+    """
+
+    number: Decimal = Decimal(0)
+    form: str = "decimal"
+
+    def __add__(self, other: Quantity) -> Quantity:
+        """Return the sum, in the form of the first that is not zero."""
+        return Quantity(self.number + other.number, self.form if self.number else other.form)
+
+    def __sub__(self, other: Quantity) -> Quantity:
+        """Return the difference, in this one's form."""
+        return Quantity(self.number - other.number, self.form)
+
+    def __str__(self) -> str:
+        """Write it in the one way in which a server does."""
+        if self.form == "binary" and self.number == self.number.to_integral_value() and abs(self.number) >= 1024:
+            return _binary(int(self.number))
+        return _decimal(self.number, exponents=self.form == "exponent")
+
+
+@lru_cache(4096)
+def read(quantity: str | int | float) -> Quantity:
+    """Return a quantity that is written down.
+
+    Raises:
+        ValueError: it is none; the message is the API server's.
+    """
+    return Quantity(*_parsed(quantity))
 
 
 def value(quantity: str | int | float) -> Decimal:
@@ -29,12 +68,7 @@ def canonical(quantity: str | int | float) -> str:
     Raises:
         ValueError: as `value`.
     """
-    number, form = _parsed(quantity)
-    if form == "binary" and number == number.to_integral_value() and abs(number) >= 1024:
-        return _binary(int(number))
-    if form == "binary":
-        form = "decimal"
-    return _decimal(number, exponents=form == "exponent")
+    return str(Quantity(*_parsed(quantity)))
 
 
 def _parsed(quantity: str | int | float) -> tuple[Decimal, str]:

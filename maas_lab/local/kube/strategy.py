@@ -17,6 +17,7 @@ NO_GENERATION = {
     "Namespace",
     "Node",
     "PersistentVolumeClaim",
+    "ResourceQuota",
     "Role",
     "RoleBinding",
     "Secret",
@@ -145,6 +146,7 @@ _BEGINS = {
     "Service": _begin_service,
     "Deployment": _begin_with({}),
     "ReplicaSet": _begin_with({"replicas": 0}),
+    "ResourceQuota": _begin_with({}),
     "StatefulSet": _begin_with({"replicas": 0, "availableReplicas": 0}),
     "Node": _begin_with({}),
 }

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from maas_lab.local.kube import syntax
+from maas_lab.local.kube import syntax, validate_quotas
 from maas_lab.local.kube.kinds import Kind
 from maas_lab.local.kube.schema import Node, Schemas
 from maas_lab.local.kube.status import Cause
@@ -35,6 +35,8 @@ def problems(kind: Kind, obj: dict[str, Any], schemas: Schemas | None) -> list[C
         found += [one for one in _struct(root, inner, "") if not _is_local_host(kind, obj, one)]
         if kind.kind == "Route":
             found += _route(obj)
+    if kind.kind == "ClusterResourceQuota" and not found:
+        found += validate_quotas.cluster_resource_quota(obj)
     return found
 
 

@@ -12,6 +12,7 @@ from maas_lab.local.kube import (
     validate_custom,
     validate_metadata,
     validate_pods,
+    validate_quotas,
     validate_rbac,
 )
 from maas_lab.local.kube.kinds import Kind
@@ -194,6 +195,7 @@ _CHECKS: dict[str, _Check] = {
     "PersistentVolumeClaim": _claim,
     "Pod": _pod,
     "ReplicaSet": _replica_set,
+    "ResourceQuota": validate_quotas.resource_quota,
     "Role": validate_rbac.role,
     "RoleBinding": validate_rbac.role_binding,
     "Secret": _secret,

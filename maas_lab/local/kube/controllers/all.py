@@ -11,6 +11,7 @@ from maas_lab.local.kube.controllers.endpoint_slices import EndpointSlices, Reac
 from maas_lab.local.kube.controllers.inference_services import Addresses, InferenceServices
 from maas_lab.local.kube.controllers.job_cleanup import Finished, LeftPods
 from maas_lab.local.kube.controllers.jobs import Jobs
+from maas_lab.local.kube.controllers.quotas import ClusterResourceQuotas, ResourceQuotas
 from maas_lab.local.kube.controllers.replica_sets import ReplicaSets
 from maas_lab.local.kube.controllers.routes import Hosts, Routes, local_host
 from maas_lab.local.kube.controllers.scheduler import Scheduler
@@ -19,7 +20,7 @@ from maas_lab.local.kube.controllers.work import Clock, Work, utc
 from maas_lab.local.kube.lifecycle import Objects
 
 MANAGER, SCHEDULER, ROUTER, KSERVE = "kube-controller-manager", "kube-scheduler", "openshift-router", "manager"
-AGGREGATION = "clusterrole-aggregation-controller"
+AGGREGATION, POLICY = "clusterrole-aggregation-controller", "cluster-policy-controller"
 
 
 def start(
@@ -48,6 +49,8 @@ def start(
         Finished(manager, clock),
         Claims(manager, clock),
         ClusterRoles(Client(objects, AGGREGATION)),
+        ResourceQuotas(manager, objects.store),
+        ClusterResourceQuotas(Client(objects, POLICY), objects.store),
         EndpointSlices(manager, clock, reach),
         Scheduler(Client(objects, SCHEDULER), clock),
         Routes(Client(objects, ROUTER), clock, hosts),

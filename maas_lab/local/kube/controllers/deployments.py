@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from maas_lab.local.kube.controllers import deployment_status, owners, revisions, rollout
+from maas_lab.local.kube.controllers import deployment_status, owners, pods, revisions, rollout
 from maas_lab.local.kube.controllers.client import DEPLOYMENT, POD, REPLICA_SET, Client
 from maas_lab.local.kube.controllers.common import condition, is_ended, status
 from maas_lab.local.kube.controllers.events import Recorder
@@ -120,8 +120,8 @@ class _Reconciliation:
         self._clear_history()
 
     def _old_pods_run(self) -> bool:
-        pods = self._client.list(POD, self._deployment["metadata"]["namespace"])
-        return any(owners.is_owned(pod, one) and not is_ended(pod) for one in self._old for pod in pods)
+        there = self._client.list(POD, self._deployment["metadata"]["namespace"])
+        return any(owners.is_owned(pod, one) and not is_ended(pod) for one in self._old for pod in there)
 
     def _ensure_new(self) -> Object:
         """Return the ReplicaSet of the present template, created or brought up to date."""
@@ -162,7 +162,7 @@ class _Reconciliation:
             told["collisionCount"] = (told.get("collisionCount") or 0) + 1
             self._client.update_status(DEPLOYMENT, self._deployment, told)
             return
-        if error.status.get("reason") != "Forbidden":
+        if not pods.is_ending(error):
             message = f'Failed to create new replica set "{name}": {error}'
             self._events.warning(self._deployment, "ReplicaSetCreateError", message)
             self._progressing("False", "ReplicaSetCreateError", message)

@@ -102,5 +102,7 @@ def _conditions(replica_set: Object, failed: ApiError | None, at: datetime) -> l
     had = common.status(replica_set).get("conditions") or []
     if failed is None:
         return [one for one in had if one["type"] != "ReplicaFailure"]
+    if common.condition({"conditions": had}, "ReplicaFailure"):
+        return had  # every attempt names another pod: to report it would be a change, which leads to the next attempt
     told = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": str(failed)}
     return common.with_condition(had, {**told, "lastTransitionTime": stamp(at)})
