@@ -137,6 +137,17 @@ def kubeconfig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
 
 
 @pytest.fixture(scope="session")
+def control_plane(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):
+    """The kubeconfig of a cluster whose controllers work: of the local server with all of them, and one node."""
+    if GIVEN:
+        yield Path(GIVEN)
+        return
+    python, definitions = request.getfixturevalue("runtime").python, request.getfixturevalue("definitions")
+    with serving(LocalServer(python, definitions, tmp_path_factory.mktemp("plane"), WITH_CONTROLLERS)) as server:
+        yield server.kubeconfig
+
+
+@pytest.fixture(scope="session")
 def local_home(kubeconfig: Path) -> Path:
     """The home of the local server, for what a real cluster cannot show."""
     if GIVEN:

@@ -4,12 +4,11 @@ The pods of these tests are placed by nobody; the test says how they are, as a k
 """
 
 import json
-from pathlib import Path
 
 import pytest
 
 from maas_lab import wait
-from tests.contract.conftest import GIVEN, WITH_CONTROLLERS, Api, LocalServer, serving
+from tests.contract.conftest import GIVEN, Api
 
 SLICES, ROUTES = "discovery.k8s.io/v1", "route.openshift.io/v1"
 MERGE = "merge-patch+json"
@@ -17,13 +16,8 @@ ADDRESS = "10.9.8.7"
 
 
 @pytest.fixture(scope="session")
-def kubeconfig(request, tmp_path_factory):
-    if GIVEN:
-        yield Path(GIVEN)
-        return
-    python, definitions = request.getfixturevalue("runtime").python, request.getfixturevalue("definitions")
-    with serving(LocalServer(python, definitions, tmp_path_factory.mktemp("plane"), WITH_CONTROLLERS)) as server:
-        yield server.kubeconfig
+def kubeconfig(control_plane):
+    return control_plane
 
 
 @pytest.fixture(scope="session")

@@ -55,6 +55,8 @@ FIELDS: dict[str, Fields] = {
         "Namespace": f"{_OBJECT}, 2 spec NamespaceSpec, 3 status Empty",
         "NamespaceSpec": "1 finalizers *text",
         "ConfigMap": f"{_OBJECT}, 2 data map text, 3 binaryData map bytes, 4 immutable bool",
+        "ResourceQuota": f"{_OBJECT}, 2 spec QuotaSpec, 3 status Empty",
+        "QuotaSpec": "1 hard map Quantity, 2 scopes *text",
         "Secret": f"{_OBJECT}, 2 data map bytes, 3 type, 4 stringData map text, 5 immutable bool",
         "ServiceAccount": f"""{_OBJECT}, 2 secrets *ObjectReference, 3 imagePullSecrets *Named,
             4 automountServiceAccountToken bool""",
