@@ -26,6 +26,7 @@ _RIGHT = re.compile(
     r'User "(?P<user>[^"]*)" cannot (?P<verb>\S+) resource "(?P<resource>[^"]+)"'
     r'(?: in API group "(?P<group>[^"]*)")?(?: in the namespace "(?P<namespace>[^"]+)"| at the cluster scope)?'
 )
+_QUOTA = re.compile(r" is forbidden: (?P<how>exceeded|failed) quota: ")
 # Where the words of a decoder hide the path of a field.
 _GO_FIELD = re.compile(r"Go struct field \w*\.(\S+) of type")
 _STRICT = re.compile(r'(?:unknown|duplicate) field "([^"]+)"(?: \([^)]*\))?')
@@ -133,6 +134,8 @@ def _right(status: Status, subject: str) -> ClusterError | None:
     if any(cause.get("reason") == "NamespaceTerminating" for cause in status.causes):
         hint = "wait until the namespace is gone (`cluster.wait_gone`), then apply again"
         return status.to(Rejected, f"{subject} came too late", status.message, hint, [status.message])
+    if quota := _QUOTA.search(status.message):
+        return _over(status, subject) if quota["how"] == "exceeded" else _silent(status, subject)
     found = _RIGHT.search(status.message)
     if not found:
         hint = "`cluster.permissions()` shows what you may do, and whom to ask for what"
@@ -141,6 +144,16 @@ def _right(status: Status, subject: str) -> ClusterError | None:
     where = f"in the namespace `{found['namespace']}`" if found["namespace"] else "in the whole cluster"
     hint = f"ask for the right: {grant(found['verb'], found['resource'], found['user'], found['namespace'])}"
     return status.to(NotAllowed, f"you may not {found['verb']} {kind} {where}", status.message, hint)
+
+
+def _over(status: Status, subject: str) -> ClusterError:
+    hint = "delete what you no longer need, or ask whoever looks after the cluster for a larger quota"
+    return status.to(NotAllowed, f"a quota does not allow {subject}", status.message, hint)
+
+
+def _silent(status: Status, subject: str) -> ClusterError:
+    hint = "name it in `resources` of each container that is told"
+    return status.to(Rejected, f"a quota wants to know more of {subject}", status.message, hint)
 
 
 def grant(verb: str, resource: str, user: str, namespace: str | None) -> str:

@@ -376,6 +376,17 @@ def test_a_missing_right_comes_with_the_command_that_gives_it():
     assert errors_of("forbidden create").hint.endswith(f"oc adm policy add-role-to-user edit {user} -n o1")
 
 
+def test_a_quota_is_no_missing_right():
+    words = 'pods "a" is forbidden: exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1'
+    error = refusal(Status(403, "Forbidden", words, ()), "Pod a in o1")
+    assert (type(error), error.what, error.why) == (NotAllowed, "a quota does not allow Pod a in o1", words)
+    assert error.hint.startswith("delete what you no longer need")
+    words = 'pods "a" is forbidden: failed quota: q: must specify requests.cpu for: web'
+    error = refusal(Status(403, "Forbidden", words, ()), "Pod a in o1")
+    assert (type(error), error.what, error.why) == (Rejected, "a quota wants to know more of Pod a in o1", words)
+    assert "resources" in error.hint
+
+
 def test_every_cause_is_on_a_line_of_its_own():
     assert errors_of("invalid").lines() == [
         "Rejected: the cluster rejects Deployment web in o1",
