@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -16,7 +17,7 @@ from maas_lab.classroom.keeping import Kept
 from maas_lab.classroom.learners import Learner, in_order, learners, logins_in
 from maas_lab.classroom.making import Made, Making, Wishes
 from maas_lab.classroom.money import Money, Terms
-from maas_lab.classroom.rooms import home, rights
+from maas_lab.classroom.rooms import home, quotas, rights
 from maas_lab.errors import NotFound, UsageError
 from maas_lab.gateway import Gateway
 from maas_lab.keys import ApiKey, key_hash
@@ -129,6 +130,16 @@ def test_a_learner_gets_roles_in_single_namespaces_only():
 def test_only_accountants_get_the_accountants_role():
     names = [[one["roleRef"]["name"] for one in rights(ONE, "maas-system", accountant=both)] for both in (False, True)]
     assert ["maas-lab-accountant" in one for one in names] == [False, True]
+
+
+# Limits
+
+
+def test_the_people_of_lesson_01_may_all_ask_for_a_gpu_beside_a_platform_of_ones_own():
+    lesson = (MANIFESTS.parent / "solutions/01_problem.py").read_text()
+    people = int(re.search(r"^people: int = (\d+)", lesson, re.MULTILINE)[1])
+    for quota in quotas(ONE, "nvidia.com/gpu"):
+        assert int(quota["spec"]["quota"]["hard"]["requests.nvidia.com/gpu"]) == people + 1
 
 
 # Logins

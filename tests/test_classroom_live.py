@@ -15,6 +15,7 @@ import yaml
 from maas_lab import classroom, connect, wait
 from maas_lab.applications import HOME, own_project
 from maas_lab.classroom.learners import Learner
+from maas_lab.classroom.rooms import QUOTA_KIND
 from maas_lab.client import expect, openai_client
 from maas_lab.cluster import Cluster
 from maas_lab.errors import (
@@ -177,6 +178,30 @@ def test_a_project_of_one_learner_is_none_of_the_others(hers, ann, ben):
             with pytest.raises(NotAllowed):
                 his.api.connection.call("DELETE", f"/apis/project.openshift.io/v1/projects/{name}")
     assert hers.cluster.get("ConfigMap", "mine", mine[0]).name == "mine"
+
+
+def test_a_learner_cannot_have_more_than_their_share(hers, ann):
+    """Of all their namespaces together; what the lessons need is in it."""
+    kind, version = QUOTA_KIND
+    places = ("apart-many", "apart-more")
+    for place in places:
+        hers.cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": place}})
+    for number in range(30):
+        hers.cluster.apply(unplaced(f"n{number}"), places[number % 2])
+    told = r"exceeded quota: maas-lab-apart-01, requested: pods=1, used: pods=30, limited: pods=30"
+    for place in places:
+        with pytest.raises(NotAllowed, match="a quota does not allow") as refused:
+            hers.cluster.apply(unplaced("more"), place)
+        assert told in refused.value.why
+    with pytest.raises(NotAllowed):
+        hers.cluster.delete({"apiVersion": version, "kind": kind, "metadata": {"name": ann.learner.namespace}})
+    hers.cluster.delete([f"namespace/{place}" for place in places])
+
+
+def unplaced(name: str) -> dict:
+    """A pod that no scheduler takes."""
+    spec = {"schedulerName": "nobody", "containers": [{"name": "c", "image": "example/none:1"}]}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
 
 
 def _others(ann: Person, ben: Person) -> list[str]:

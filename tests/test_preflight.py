@@ -16,7 +16,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from maas_lab import console, manifests, preflight
+from maas_lab import console, manifests, preflight, wait
 from maas_lab.connecting import Choice
 from maas_lab.errors import ClusterUnreachable, NotAllowed, NotFound
 from maas_lab.objects import KubeObject
@@ -25,6 +25,7 @@ from maas_lab.preflight.fitting import Fit
 from maas_lab.preflight.room import MANIFESTS, Room
 from maas_lab.preflight.rows import FAIL, OK, WARN, Report, Row, refused
 from maas_lab.preflight.together import Look, together
+from maas_lab.settings import NAMESPACE
 from maas_lab.tables import Permission
 
 NOW = datetime(2026, 11, 28, 9, 0, tzinfo=UTC)
@@ -502,6 +503,30 @@ def test_a_namespace_without_a_platform_is_red_and_the_rest_is_still_looked_at(s
     ]
     skipped = {row.area for row in report.rows if row.found.startswith("not looked at")}
     assert skipped == {"GPU", "model", "gateway", "portal", "quota"}
+
+
+def test_a_quota_of_a_learners_namespace_is_green_and_then_red(stack):
+    cluster, name = stack.platform.cluster, "maas-lab-preflight-quota"
+
+    def looked_at(**hard):
+        body = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "q"}, "spec": {"hard": hard}}
+        cluster.apply(body, name)
+        wait.until(lambda: has_status(hard), what="the status of a quota", timeout=30)
+        # Only this one: other tests have namespaces of such names.
+        with contextlib.closing(Room(cluster, NAMESPACE)) as here:
+            return next(row for row in capacity.quotas(here) if row.what.endswith(f" {name}"))
+
+    def has_status(hard):
+        return cluster.get("ResourceQuota", "q", name, api_version="v1").body["status"].get("hard") == hard
+
+    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    try:
+        assert looked_at(pods="20").state == OK
+        row = looked_at(pods="1")
+        assert (row.state, row.mend) == (FAIL, f"oc edit resourcequota q -n {name}")
+        assert row.found.startswith("pods: 1 of ")
+    finally:
+        cluster.delete(f"namespace/{name}")
 
 
 def test_a_look_that_comes_too_late_opens_nothing():

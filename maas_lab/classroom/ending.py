@@ -102,7 +102,7 @@ def _objects(cluster: Cluster, platform: str, course: str) -> list[Any]:
     kind, version = QUOTA_KIND
     try:
         return [*found, *cluster.list(kind, selector=selector, api_version=version)]
-    except NotFound:  # no such kind: only OpenShift has it
+    except NotFound:  # no such kind: only OpenShift and the local cluster have it
         return found
 
 

@@ -145,7 +145,7 @@ class Making:
         try:
             gpu = self._platform.gpu_resource
             self._cluster.apply([quota for one in learners for quota in rooms.quotas(one, gpu)])
-        except NotFound:  # no such kind: only OpenShift has it
+        except NotFound:  # no such kind: only OpenShift and the local cluster have it
             return False
         return True
 

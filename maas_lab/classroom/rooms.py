@@ -13,6 +13,8 @@ REQUESTER = "openshift.io/requester"  # the annotation of a namespace that says 
 QUOTA_KIND = ("ClusterResourceQuota", "quota.openshift.io/v1")
 # Of all namespaces that a learner asks for, together: enough for every lesson, and no place to mine in.
 MOST = {"pods": "30", "persistentvolumeclaims": "10", "services": "30", "count/routes.route.openshift.io": "10"}
+# Pods that wait ask for a GPU, too: lesson 01 is about seven of them, of which most wait. Lesson 02 deploys one more.
+GPUS = 8
 # Roles of manifests/rbac: on the platform, in the whole cluster, and what an accountant has on the platform besides.
 LEARNERS, ANYWHERE, ACCOUNTANTS = "maas-lab-learner", "maas-lab-learner-cluster", "maas-lab-accountant"
 
@@ -60,7 +62,7 @@ def quotas(learner: Learner, gpu: str) -> list[dict[str, Any]]:
         learner: whose limits they are.
         gpu: what pods ask for to get a GPU.
     """
-    (kind, version), hard = QUOTA_KIND, MOST | {f"requests.{gpu}": "1"}
+    (kind, version), hard = QUOTA_KIND, MOST | {f"requests.{gpu}": str(GPUS)}
     names = {learner.namespace: learner.user, f"{learner.namespace}-login": learner.login}
     return [
         {
