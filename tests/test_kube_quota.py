@@ -7,6 +7,7 @@ import random
 
 import pytest
 
+from maas_lab.local.kube import deletion
 from maas_lab.local.kube.controllers.client import CLAIM, DEPLOYMENT, JOB, POD, REPLICA_SET, STATEFUL_SET
 from maas_lab.local.kube.controllers.common import condition
 from maas_lab.local.kube.kinds import of
@@ -221,8 +222,6 @@ def test_a_deployment_that_may_not_have_its_pods_says_so_and_goes_on_when_it_may
     assert len(cluster.pods()) == 2
     quota = cluster.get(RESOURCE_QUOTA, "q")
     cluster.client.update(RESOURCE_QUOTA, {**quota, "spec": {"hard": {"pods": "3"}}})
-    cluster.settle()
-    cluster.pass_time(60)
     cluster.run()
     assert len(cluster.pods()) == 3
     assert failure(cluster, DEPLOYMENT, "web") is None
@@ -253,9 +252,23 @@ def test_a_job_that_may_not_have_its_pod_tries_again(cluster):
     cluster.settle()
     assert "exceeded quota: q, requested: pods=1, used: pods=0, limited: pods=0" in cluster.told("FailedCreate")[0]
     cluster.remove(RESOURCE_QUOTA, "q")
-    cluster.pass_time(60)
-    cluster.settle()
     assert len(cluster.pods()) == 1
+
+
+def test_what_somebody_gives_back_is_taken_at_once_by_who_waits_for_it(cluster):
+    for name in ("one", "two"):
+        cluster.place(name, annotations={WHO: "ann"})
+    cluster.limit_wide("ann", {"pods": "1"}, annotations={WHO: "ann"})
+    cluster.pod("first", namespace="one")
+    metadata = {"name": "web", "namespace": "two"}
+    cluster.client.create(DEPLOYMENT, {"metadata": metadata, "spec": workload(1)})
+    cluster.settle()
+    assert cluster.client.list(POD, "two") == []
+    first = cluster.client.get(POD, "one", "first")
+    cluster.client.delete(POD, first)
+    deletion.delete(cluster.objects, Target(POD, "one", "first"), deletion.DeleteOptions(grace_s=0))
+    cluster.settle()
+    assert len(cluster.client.list(POD, "two")) == 1
 
 
 # What the status says

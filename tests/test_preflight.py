@@ -517,7 +517,7 @@ def test_a_quota_of_a_learners_namespace_is_green_and_then_red(stack):
             return next(row for row in capacity.quotas(here) if row.what.endswith(f" {name}"))
 
     def has_status(hard):
-        return cluster.get("ResourceQuota", "q", name, api_version="v1").body["status"].get("hard") == hard
+        return cluster.get("ResourceQuota", "q", name, api_version="v1")["status"].get("hard") == hard
 
     cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     try:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+from maas_lab.local.kube.quota import limits
 from maas_lab.local.kube.status import ApiError
 from maas_lab.local.kube.store import ADDED, Change, Key, Store
 
@@ -101,6 +102,8 @@ class Work:
         for index, controller in enumerate(self._controllers):
             for key in controller.affected(change):
                 self._tasks[index, key] = None
+        if limits.frees(change):  # a cluster's controllers know nothing of quotas, and wait for the end of their pause
+            self._tasks.update(dict.fromkeys(self._failures))
         if self._tasks:
             self._wake.set()
 

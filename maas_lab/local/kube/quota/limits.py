@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 
 from maas_lab.local.kube.controllers.common import selects
 from maas_lab.local.kube.kinds import of
 from maas_lab.local.kube.quantities import Quantity, read
 from maas_lab.local.kube.quota import usage
 from maas_lab.local.kube.quota.usage import Amounts
-from maas_lab.local.kube.store import Object, Store
+from maas_lab.local.kube.store import DELETED, Change, Object, Store
 
 RESOURCE_QUOTA = of("v1", "ResourceQuota")
 CLUSTER_QUOTA = of("quota.openshift.io/v1", "ClusterResourceQuota")
@@ -57,6 +58,21 @@ def holding(store: Store, namespace: str) -> list[Limit]:
     wide = [quota for _, quota, _ in store.list(CLUSTER_QUOTA)]
     place = store.get(NAMESPACE, "", namespace) if wide else None
     return own + [of_cluster_quota(quota, store) for quota in wide if place and covers(quota, place)]
+
+
+def frees(change: Change) -> bool:
+    """Tell whether a change of a quota's status, or its end, leaves more to others than before."""
+    if change.key.resource not in (RESOURCE_QUOTA.resource, CLUSTER_QUOTA.resource) or not change.before:
+        return False
+    before, now = _left(change.before), _left(change.object)
+    return change.type == DELETED or any(name not in now or now[name] > left for name, left in before.items())
+
+
+def _left(quota: Object) -> dict[str, Decimal]:
+    status = quota.get("status") or {}
+    told = status.get("total", status)
+    used = told.get("used") or {}
+    return {name: read(most).number - read(used.get(name, 0)).number for name, most in (told.get("hard") or {}).items()}
 
 
 def used(store: Store, hard: Amounts, namespace: str) -> Amounts:

@@ -55,9 +55,8 @@ def of_object(kind: Kind, obj: Object) -> Amounts:
         return {}
     used = {f"count/{kind.resource}": ONE}
     if kind == POD:
-        return (
-            used if (obj.get("status") or {}).get("phase") in _ENDED else {**used, "pods": ONE, **_asked(obj["spec"])}
-        )
+        has_ended = (obj.get("status") or {}).get("phase") in _ENDED
+        return used if has_ended else {**used, "pods": ONE, **_asked(obj["spec"])}
     if kind.resource in _PLAIN:
         used[kind.resource] = ONE
     if kind == CLAIM:
