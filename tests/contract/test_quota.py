@@ -3,6 +3,8 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from kubernetes import client, config
+from kubernetes.client.exceptions import ApiException
 
 from maas_lab import wait
 from tests.contract.conftest import Api
@@ -171,3 +173,19 @@ def test_several_namespaces_share_what_a_cluster_quota_allows(space, wide):
         lambda: status()["total"]["used"] == {"count/secrets": "0"}, what="the namespaces to be gone", timeout=60
     )
     assert not status().get("namespaces")
+
+
+def test_the_python_client_makes_reads_and_meets_quotas(space, kubeconfig, wide):
+    wide({"count/secrets": "1"})
+    with config.new_client_from_config(str(kubeconfig)) as connection:
+        core, custom = client.CoreV1Api(connection), client.CustomObjectsApi(connection)
+        spec = client.V1ResourceQuotaSpec(hard={"configmaps": "0"})
+        metadata = client.V1ObjectMeta(name="q")
+        core.create_namespaced_resource_quota(space.name, client.V1ResourceQuota(metadata=metadata, spec=spec))
+        wait.until(lambda: used(space), what="the status of a quota", timeout=30)
+        assert core.read_namespaced_resource_quota_status("q", space.name).status.hard == {"configmaps": "0"}
+        with pytest.raises(ApiException) as refused:
+            core.create_namespaced_config_map(space.name, client.V1ConfigMap(metadata=client.V1ObjectMeta(name="a")))
+        assert (refused.value.status, "exceeded quota: q, " in refused.value.body) == (403, True)
+        found = custom.get_cluster_custom_object("quota.openshift.io", "v1", "clusterresourcequotas", space.name)
+    assert found["spec"]["quota"] == {"hard": {"count/secrets": "1"}}
