@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from maas_lab import cli_class, cli_classroom, console, settings, wait
+from maas_lab import cli_classroom, cli_preflight, console, settings, wait
 from maas_lab.errors import LabError, UsageError
 from maas_lab.local import LocalCluster
 
@@ -244,7 +244,7 @@ def doctor() -> None:
         raise typer.Exit(1)
 
 
-app.command()(cli_class.preflight)
+app.command()(cli_preflight.preflight)
 
 
 def joined(arguments: list[str]) -> list[str]:

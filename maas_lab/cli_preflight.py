@@ -1,4 +1,4 @@
-"""The part of the `./lab` command that is for a class: names and help here, the work elsewhere."""
+"""The part of the `./lab` command that looks at a cluster before a class: names and help here, the work elsewhere."""
 
 from __future__ import annotations
 
