@@ -78,6 +78,17 @@ def generate(rest: Rest, given: Mapping[str, Any]) -> ApiKey:
     return ApiKey(made["key"], given["key_alias"], given.get("models", ()))
 
 
+def give(rest: Rest, hashed: str, user: str) -> None:
+    """Make somebody the owner of a key: what it spends from now on counts against their cap.
+
+    Args:
+        rest: the gateway.
+        hashed: the key's hash.
+        user: their id at the gateway.
+    """
+    rest.call("POST", "/key/update", json={"key": hashed, "user_id": user})
+
+
 def twin(rest: Rest, old: Mapping[str, Any]) -> ApiKey:
     """Make a key like another one, under a name for the time being.
 

@@ -192,8 +192,8 @@ class Platform:
     def _who(self, persona: str) -> tuple[str, str | None]:
         """Return which user a persona is, and their password if it is known: a learner of a class is the consumer."""
         name, password = (self._own(one) if persona == "consumer" else None for one in ("login", "password"))
-        if name and password:
-            return name.reveal(), password.reveal()
+        if name:  # whose own organisation lets them log in, has no password here
+            return name.reveal(), password.reveal() if password else None
         return self.facts.get(f"portal-{persona}", persona), None
 
     def _own(self, key: str) -> ApiKey | None:

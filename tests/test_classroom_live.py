@@ -14,6 +14,7 @@ import yaml
 
 from maas_lab import classroom, connect, wait
 from maas_lab.applications import HOME, own_project
+from maas_lab.classroom.accounts import FACT, Accounts, new_password
 from maas_lab.classroom.learners import Learner
 from maas_lab.classroom.rooms import QUOTA_KIND
 from maas_lab.client import expect, openai_client
@@ -103,6 +104,50 @@ def test_a_second_run_changes_nothing(out, stack, tmp_path):
     tmp_path.chmod(0o700)
     classroom.create(COURSE, 2, WISHES, tmp_path)
     assert {name: (tmp_path / name).read_bytes() for name in before} == before
+
+
+def opens(person: Person, stack) -> list[bool]:
+    """Whether a learner's token, key and password open what they are for."""
+
+    def succeeds(call) -> bool:
+        try:
+            call()
+        except (NotLoggedIn, InvalidKey, LoginFailed):
+            return False
+        return True
+
+    login, password = person.row["login"], person.row["password"]
+    with Cluster(person.kubeconfig) as cluster:
+        calls = (
+            cluster.whoami,
+            lambda: stack.gateway.available_models(person.key),
+            lambda: stack.platform.login(login, password).close(),
+        )
+        return [succeeds(call) for call in calls]
+
+
+def test_what_was_renewed_opens_nothing_any_more(out, stack, tmp_path):
+    """An interrupted renewal hands out nothing that opens nothing either."""
+    shutil.copytree(out, tmp_path / "before")
+    before = people(tmp_path / "before")
+
+    def interrupt(line: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        classroom.create(COURSE, 2, replace(WISHES, renew=True), out, report=interrupt)
+    classroom.create(COURSE, 2, WISHES, out)
+    assert [opens(one, stack) for one in people(out)] == [[True] * 3] * 2
+    classroom.create(COURSE, 2, replace(WISHES, renew=True), out)
+    assert [opens(one, stack) for one in people(out)] == [[True] * 3] * 2
+    assert [opens(one, stack) for one in before] == [[False] * 3] * 2
+
+
+def test_a_key_that_has_ended_opens_again_after_another_run(ann, out, stack):
+    stack.gateway.update_key(ann.key, duration="1s")
+    wait.until(lambda: not opens(ann, stack)[1], what="the end of the key", timeout=20)
+    classroom.create(COURSE, 2, WISHES, out)
+    assert opens(ann, stack) == [True] * 3
 
 
 # The cluster
@@ -430,11 +475,41 @@ def test_accountants_have_the_gateways_administration_until_they_are_none(ann, o
             assert can_administer(lab) == accountants
 
 
+def test_people_of_the_organisation_are_capped_after_their_first_login(stack, tmp_path):
+    """The cluster's login has known Ida before the class, so that nobody makes her a password."""
+    password, accounts = new_password(), Accounts(stack.platform.cluster, stack.platform.facts[FACT])
+    accounts.add({"ida": password}, {})
+    tmp_path.chmod(0o700)
+    (tmp_path / "users").write_text("ida\n")
+
+    def create() -> str:
+        return "\n".join(classroom.create("known", 1, WISHES, tmp_path, tmp_path / "users"))
+
+    try:
+        assert "Not capped at the portal yet: ida." in create()
+        [row] = csv.DictReader((tmp_path / "credentials.csv").read_text().splitlines())
+        with Cluster(tmp_path / row["kubeconfig"]) as hers:
+            portal = Platform(hers, NAMESPACE).login("consumer", password.reveal())
+        with portal:
+            assert portal.me.name == "ida"
+            assert portal.budget().max_budget != 0.2
+            assert "Not capped" not in create()
+            assert portal.budget().max_budget == 0.2
+            owner = stack.gateway.key_info(ApiKey(row["key"])).user
+            assert owner == portal.me.id, "what the key of the class spends counts against the cap, too"
+    finally:
+        classroom.delete("known")
+        accounts.remove({"ida": password})
+
+
 def test_a_larger_class_keeps_the_first_learners_and_the_end_leaves_nothing(out, stack, tmp_path):
     tmp_path.chmod(0o700)
     classroom.create(COURSE, 3, WISHES, tmp_path)
     first, larger = people(out), people(tmp_path)
     assert [one.row for one in larger[:2]] == [one.row for one in first]
+    told = "\n".join(classroom.create(COURSE, 2, WISHES, out))
+    assert "apart-03 is in this class, too" in told
+    assert "./lab class create 3 --name apart" in told
     assert [row.learner for row in classroom.overview(COURSE)] == ["apart-01", "apart-02", "apart-03"]
     cluster, platform = stack.platform.cluster, Platform(stack.platform.cluster, NAMESPACE)
     projects = {one.name for one in cluster.list("AppProject", HOME, selector=f"maas-lab/class={COURSE}")}

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from maas_lab.classroom import ending, handout, needs
+from maas_lab.amounts import dollars
+from maas_lab.classroom import ending, handout
 from maas_lab.classroom.access import kubeconfig
 from maas_lab.classroom.ending import Row
-from maas_lab.classroom.learners import learners, logins_in, must_be_course
+from maas_lab.classroom.learners import Learner, counted, learners, logins_in, must_be_course
 from maas_lab.classroom.making import Made, Making, Wishes
 from maas_lab.classroom.money import Terms
 from maas_lab.cluster import Cluster
 from maas_lab.connecting import connect
 from maas_lab.lab import MANIFESTS
 from maas_lab.platform import Platform
+from maas_lab.preflight import capacity
+from maas_lab.preflight.room import Room
+from maas_lab.preflight.rows import FAIL
 from maas_lab.tables import Table
 
 __all__ = ["Terms", "Wishes", "create", "delete", "overview"]
@@ -55,8 +59,8 @@ def create(
         where = handout.Addresses(cluster.server, lab.gateway.url, portal, lab.model, wishes.accountants)
         configs = [kubeconfig(cluster, one.learner, one.token) for one in made.kept if one.token]
         handout.write(folder, made.kept, wishes.terms, where, configs)
-        parts = [lab.overlay(part) for part in ("infrastructure", "models")]
-        return _told(made, wishes, folder, needs.advice(cluster, parts, count))
+        others = [one for one in ending.members(cluster, course) if one.number > count]
+        return [*_told(made, wishes, folder), *_left_alone(others), *_lacking(Room(cluster, lab.namespace, count))]
 
 
 def overview(course: str = "") -> Table[Row]:
@@ -75,7 +79,7 @@ def delete(course: str) -> list[str]:
     """
     with _connected() as (cluster, platform):
         gone = ending.end(cluster, platform, course)
-    told = [f"The class {course} has ended: {len(gone)} learners. What they spent stays booked, under their names."]
+    told = [f"The class {course} has ended: {counted(len(gone))}. What they spent stays booked, under their names."]
     if platform.has_portal:
         told.append(
             "The portal keeps its users: those that were made for the class cannot log in and have a cap of $0."
@@ -89,9 +93,11 @@ def _connected() -> Iterator[tuple[Cluster, Platform]]:
         yield lab.cluster, Platform(lab.cluster, lab.namespace)
 
 
-def _told(made: Made, wishes: Wishes, folder: Path, advice: str) -> list[str]:
+def _told(made: Made, wishes: Wishes, folder: Path) -> list[str]:
+    ends = min(f"{one.ends:%Y-%m-%d}" for one in made.kept)
     told = [
-        f"{len(made.kept)} learners. Hand out of {folder}: to each a page and a kubeconfig, to nobody credentials.csv."
+        f"{counted(len(made.kept))}, each with {dollars(wishes.terms.budget)} until {ends}.",
+        f"Hand out of {folder}: to each a page and a kubeconfig, to nobody credentials.csv.",
     ]
     if made.unknown:
         names = ", ".join(made.unknown[:5]) + (" ..." if len(made.unknown) > 5 else "")
@@ -104,4 +110,20 @@ def _told(made: Made, wishes: Wishes, folder: Path, advice: str) -> list[str]:
         told.append("This cluster has no ClusterResourceQuota: nothing limits what a learner's namespaces hold.")
     if not made.follows:
         told.append("This cluster has no Argo CD: lesson 02 stops before exercise 2.6.")
-    return [*told, *filter(None, [advice])]
+    return told
+
+
+def _left_alone(others: Sequence[Learner]) -> list[str]:
+    """Return what to know of learners who are in the class, and whom this run has not touched."""
+    if not others:
+        return []
+    names = ", ".join(one.name for one in others[:5]) + (" ..." if len(others) > 5 else "")
+    told = f"{names} {'is' if len(others) == 1 else 'are'} in this class, too, and left as before, without a line in"
+    all_of_them = f"./lab class create {others[-1].number} --name {others[-1].course}"
+    return [f"{told} credentials.csv. With them: {all_of_them}"]
+
+
+def _lacking(room: Room) -> list[str]:
+    """Return what to mind where not all learners can deploy at once; nothing where they can, or nobody may tell."""
+    rows = [row for row in capacity.nodes(room) if row.state == FAIL]
+    return [f"Lessons 02 and 06 take {row.found}. Let learners take turns there, or add nodes." for row in rows]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
+from shlex import quote
 
 from maas_lab import page
 from maas_lab.amounts import dollars
@@ -68,7 +69,10 @@ def folder(path: Path) -> Path:
         raise UsageError(f"{path} cannot be used", error.strerror or "", "name another folder: --out DIR") from error
     if others:
         why = "others may read what lies in it, and there will be passwords and keys"
-        raise UsageError(f"{path} is open to others", why, f"chmod 700 {path}, or name another folder: --out DIR")
+        hint = (
+            f"name a new folder: --out DIR; or, if it is for this class only: chmod 700 {quote(str(path.absolute()))}"
+        )
+        raise UsageError(f"{path} is open to others", why, hint)
     return path
 
 

@@ -117,13 +117,19 @@ def logins_in(file: Path) -> list[str]:
     try:
         lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file} cannot be read", str(error), "give a text file with one name a line") from error
+        why = getattr(error, "strerror", None) or "it is no text"
+        raise UsageError(f"{file} cannot be read", why, "give a text file with one name a line") from error
     names = [line for line in lines if line and not line.startswith("#")]
     for name in names:
         if not _LOGIN.fullmatch(name) or names.count(name) > 1:
             why = "it is there twice" if names.count(name) > 1 else "a name is of letters, digits and . _ @ -"
             raise UsageError(f"{name!r} in {file} cannot be taken", why, "correct that line")
     return names
+
+
+def counted(count: int) -> str:
+    """Return how many learners, in words, e.g. `1 learner`."""
+    return f"{count} learner{'' if count == 1 else 's'}"
 
 
 def in_order(namespaces: Iterable[Mapping[str, Any]]) -> list[Learner]:

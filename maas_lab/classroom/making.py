@@ -97,13 +97,20 @@ class Making:
         """Make a learner's namespace, account and rights; return what was kept for them there."""
         cluster, platform = self._cluster, self._platform.namespace
         must_be_free(cluster, learner)
-        if self._wishes.renew:  # its tokens end with an account
-            cluster.delete(f"serviceaccount/{ACCOUNT}", learner.namespace)
+        if self._wishes.renew:
+            self._end_token(learner)
         cluster.apply(rooms.home(learner))
         cluster.apply(rooms.rights(learner, platform, accountant=self._wishes.accountants))
         if not self._wishes.accountants:
             cluster.delete(rooms.accountants(learner, platform))
         return keeping.read(cluster, learner)
+
+    def _end_token(self, learner: Learner) -> None:
+        """End a learner's token with its account; it is forgotten first, so that no run hands out a dead one."""
+        kept = keeping.read(self._cluster, learner)
+        if kept.token:
+            keeping.write(self._cluster, replace(kept, token=None, ends=None))
+        self._cluster.delete(f"serviceaccount/{ACCOUNT}", learner.namespace)
 
     def _password(self, before: Kept) -> Kept:
         """Return what was kept with a password, where the cluster's login takes ours."""

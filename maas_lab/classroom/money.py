@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
 
+from maas_lab import gateway_keys
 from maas_lab.classroom.access import DAY_S
 from maas_lab.classroom.keeping import Kept
 from maas_lab.classroom.learners import Learner
@@ -31,6 +34,11 @@ class Terms:
 
     budget: float
     days: int
+
+    @property
+    def duration(self) -> str:
+        """The days, as the gateway takes them."""
+        return f"{self.days * DAY_S}s"
 
 
 class Money:
@@ -89,7 +97,8 @@ class Money:
             why = f"the key `{learner.name}` at the gateway is not of this class"
             raise UsageError(f"the name {learner.course} is taken", why, "choose another: --name NAME")
         if known and kept.key and kept.key.hash == known.hash and not renew:
-            return self._changed(kept.key, known, terms)
+            self._change(learner, known, terms)
+            return kept.key
         if known:  # nobody has its secret, or it shall not open anything any more
             self._gateway.delete_key(known.hash)
         user = self.user(learner)
@@ -100,7 +109,7 @@ class Money:
             team=learner.course,
             user=user.id if user else None,
             max_budget=terms.budget,
-            duration=f"{terms.days * DAY_S}s",
+            duration=terms.duration,
             rpm_limit=RPM,
         )
 
@@ -122,10 +131,17 @@ class Money:
         known = self._keys.get(learner.name)
         return known if known and known.application == learner.course else None
 
-    def _changed(self, key: ApiKey, known: KeyInfo, terms: Terms) -> ApiKey:
+    def _change(self, learner: Learner, known: KeyInfo, terms: Terms) -> None:
+        """Change of a key what differs from what it is to be: its budget, its end once that is past, and its owner."""
+        limits: dict[str, Any] = {}
         if known.max_budget != terms.budget:
-            self._gateway.update_key(known.hash, max_budget=terms.budget)
-        return key
+            limits["max_budget"] = terms.budget
+        if known.expires and known.expires <= datetime.now(UTC):
+            limits["duration"] = terms.duration
+        if limits:
+            self._gateway.update_key(known.hash, **limits)
+        if (user := self.user(learner)) and user.id != known.user:  # the portal did not know them when it was made
+            gateway_keys.give(self._gateway.rest, known.hash, user.id)
 
     def _known(self) -> Mapping[str, User]:
         return {one.name: one for one in self._portal.admin.users()} if self._portal else {}
