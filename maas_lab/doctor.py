@@ -26,10 +26,12 @@ DISK_GB, MEMORY_GB = (
     2.0,
 )  # measured: 1.0 GB installed and 1.1 GB resident, with room for logs and a notebook
 
+_PATIENCE = 5.0  # seconds for each answer of a cluster
+
 
 def examine(cluster: LocalCluster) -> Iterator[Finding]:
     """Yield a finding for each thing that the local lab needs."""
-    looks = (_python, _home, _disk, _memory, _account, _curl, _node, _network, _runtime, _ports, _stack)
+    looks = (_python, _home, _disk, _memory, _account, _curl, _node, _network, _runtime, _ports, _stack, _cluster)
     return looked(cluster, looks, "see the message")
 
 
@@ -121,6 +123,17 @@ def _stack(cluster: LocalCluster) -> Finding:
     bad = [f"{row['pod']}: {row['reason']}" for row in status["workloads"] if not row["ready"]]
     hint = "KUBECONFIG=$(./lab kubeconfig) kubectl get events -n maas-system; ./lab logs NAME"
     return Finding("stack", not bad, "; ".join(bad) or status["phase"], hint)
+
+
+def _cluster(cluster: LocalCluster) -> Finding:
+    """Look whether the cluster that a kubeconfig names lets its user in; what runs on it is for `./lab preflight`."""
+    if not (named := settings.kubeconfig()):
+        return Finding("cluster", True, "no kubeconfig is named: lessons take the lab of this machine")
+    from maas_lab.cluster import Cluster  # its client loads slowly, and only who names a cluster needs it
+
+    with Cluster(named, timeout=_PATIENCE) as other:
+        seen = f"{other.server} knows you as {other.whoami()}, by {settings.kubeconfig_variable()}"
+    return Finding("cluster", True, seen)
 
 
 def _existing(path: Path) -> Path:

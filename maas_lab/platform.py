@@ -16,6 +16,7 @@ from maas_lab.gateway import Gateway
 from maas_lab.keys import ApiKey
 from maas_lab.objects import KubeObject
 from maas_lab.portal import Portal
+from maas_lab.refusals import IN_CLASS
 from maas_lab.settings import FACTS
 
 if TYPE_CHECKING:
@@ -181,13 +182,20 @@ class Platform:
             return Portal.login(url, user, password, verify=trusted)
         if token := settings.portal_token(persona):
             return Portal(url, token, verify=trusted)
+        raise self._nobody(persona)
+
+    def _nobody(self, persona: str) -> LoginFailed:
+        """Return the error for a persona of whom there is neither a password nor a token."""
+        what = f"the lab cannot log in as {persona}"
+        if persona != "consumer" and self._own("login"):
+            return LoginFailed(what, "a learner of a class is the consumer, and nobody else", IN_CLASS)
         why = "there is no Secret with lab users that you may read, and no token in the environment"
-        variable = settings.token_variable(persona)
         hint = (
-            f"lab.login({persona!r}, password=getpass.getpass()) if your cluster has passwords; else log in at {url}, "
-            f"copy the token after `#token=` or from a request, and put it into {variable} before Jupyter starts"
+            f"lab.login({persona!r}, password=getpass.getpass()) if your cluster has passwords; else log in at "
+            f"{self.portal_url}, copy the token after `#token=` or from a request, and put it into "
+            f"{settings.token_variable(persona)} before Jupyter starts"
         )
-        raise LoginFailed(f"the lab cannot log in as {persona}", why, hint)
+        return LoginFailed(what, why, hint)
 
     def _who(self, persona: str) -> tuple[str, str | None]:
         """Return which user a persona is, and their password if it is known: a learner of a class is the consumer."""

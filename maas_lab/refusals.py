@@ -29,6 +29,9 @@ E = TypeVar("E", bound=LabError)
 OUTCOMES = ("answered", "rate limited", "budget exceeded", "refused", "failed", "unreachable")
 
 NO_MODELS = "LLM Model List not loaded in"  # LiteLLM without a configuration file, before its first model: a 500
+# The way out for who lacks the gateway's administration key: learners of a class do on purpose.
+ON_THEIR_OWN = "on a lab of your own it is there: `unset MAAS_LAB_KUBECONFIG && ./lab up`"
+IN_CLASS = f"in a class ask your instructor for `./lab class create N --accountants`; {ON_THEIR_OWN}"
 STATUS = "`./lab status` shows what runs, `./lab up` starts the lab"
 UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 SECRETS = r"sk-[\w.…-]+|ltm_admin_\w+|sha256~[\w-]+|eyJ[\w.-]+"
@@ -208,11 +211,12 @@ def _key(answer: _Answer) -> GatewayError | None:
     if "No api key passed" in text:
         return answer.to(InvalidKey, "no key was sent", "", "send the header `Authorization: Bearer <key>`")
     if "proxy admin" in text or "not authorized to access" in text:
-        hint = "use the gateway's admin key; in a class, the instructor has it"
-        return answer.to(InvalidKey, "this key may not manage the gateway", "", hint)
+        why = "keys, limits and everybody's calls are for the gateway's administrator"
+        return answer.to(InvalidKey, "this key may not manage the gateway", why, IN_CLASS)
     if "not allowed to call this route" in text:
         why = "administering the gateway, and reading what was spent, need its administrator's key"
-        return answer.to(InvalidKey, "this key calls models, and does no more", why, "the portal shows what you spend")
+        hint = f"the portal shows what you spend; for more, {IN_CLASS}"
+        return answer.to(InvalidKey, "this key calls models, and does no more", why, hint)
     why, hint = (
         "it was mistyped or revoked, or another gateway made it",
         "copy the key again, or create a new one",

@@ -125,7 +125,8 @@ def _login(status: Status, subject: str) -> ClusterError | None:
     if status.code != 401 and not nobody:
         return None
     why = "the kubeconfig holds no token" if nobody else "the token is unknown there, or it has expired"
-    return status.to(NotLoggedIn, "the cluster does not know you", why, "log in again (`oc login`), then connect again")
+    hint = "log in again (`oc login`), then connect again; a file of a class ends: ask your instructor for a new one"
+    return status.to(NotLoggedIn, "the cluster does not know you", why, hint)
 
 
 def _right(status: Status, subject: str) -> ClusterError | None:

@@ -27,7 +27,7 @@ HOSTILE = "\"'><script>alert(1)</script>"
 SECRET = "sk-abcdefghijklmnop-a1b2"
 TERMS = Terms(budget=2.5, days=7)
 WISHES = Wishes(TERMS)
-WHERE = handout.Addresses("https://api.example.com:6443", "https://gateway.test", "https://portal.test", "granite")
+WHERE = handout.Addresses("https://gateway.test", "https://portal.test", "granite")
 ONE, TWO = learners("spring", 2)
 LATER = datetime.now(UTC) + timedelta(days=7)
 GIVEN = Kept(ONE, ApiKey("Pa55word"), ApiKey(SECRET), ApiKey("a.long.token"), LATER)
@@ -108,7 +108,7 @@ def test_a_class_does_without_argo_cd(tmp_path):
     making = Making(WithoutArgoCD(), None, MANIFESTS, WISHES)
     follows = making._admit([ONE])
     assert ending._projects(WithoutArgoCD(), "spring") == []
-    told = [classroom._told(Made([GIVEN], [], True, one), WISHES, tmp_path, "") for one in (follows, True)]
+    told = [classroom._told(Made([GIVEN], [], True, one), WISHES, tmp_path) for one in (follows, True)]
     assert told[0] == [*told[1], "This cluster has no Argo CD: lesson 02 stops before exercise 2.6."]
 
 

@@ -391,10 +391,19 @@ def test_a_key_calls_models_and_nothing_else(ann, ben, stack):
 
 
 def test_a_learners_own_gateway_is_their_key(hers, ben):
-    with pytest.raises(InvalidKey, match="calls models, and does no more"):
+    with pytest.raises(InvalidKey, match="calls models, and does no more") as listed:
         hers.gateway.keys()
-    with pytest.raises(InvalidKey):
+    with pytest.raises(InvalidKey) as looked:
         hers.gateway.key_info(ben.key)
+    with pytest.raises(LoginFailed) as entered:
+        hers.login("accountant")
+    for told in (listed, looked, entered):
+        assert "--accountants" in told.value.hint
+        assert "./lab up" in told.value.hint
+
+
+def test_the_doctor_finds_nothing_wrong_with_a_learners_place(hers):
+    assert [one.topic for one in hers.doctor() if not one.ok] == []
 
 
 # The portal

@@ -107,6 +107,12 @@ def test_doctor_finds_a_certificate_file_that_is_not_there(lab):
     assert "secret" not in done.stdout
 
 
+def test_doctor_notices_a_kubeconfig_that_leads_nowhere(lab, tmp_path):
+    done = lab("doctor", MAAS_LAB_KUBECONFIG=str(tmp_path / "class-01.kubeconfig"))
+    assert done.returncode == 1
+    assert "class-01.kubeconfig" in done.stdout
+
+
 def test_doctor_notices_a_half_built_runtime(lab, tmp_path):
     (tmp_path / "runtime" / "python-3.11-0.building").mkdir(parents=True)
     done = lab("doctor", MAAS_LAB_RUNTIME=str(tmp_path / "runtime"))

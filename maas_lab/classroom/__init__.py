@@ -56,7 +56,7 @@ def create(
         cluster, platform = lab.cluster, Platform(lab.cluster, lab.namespace)
         made = Making(cluster, platform, MANIFESTS, wishes).make(theirs, lambda name: report(f"{name} is ready"))
         portal = platform.portal_url if platform.has_portal else ""
-        where = handout.Addresses(cluster.server, lab.gateway.url, portal, lab.model, wishes.accountants)
+        where = handout.Addresses(lab.gateway.url, portal, lab.model, wishes.accountants)
         configs = [kubeconfig(cluster, one.learner, one.token) for one in made.kept if one.token]
         handout.write(folder, made.kept, wishes.terms, where, configs)
         others = [one for one in ending.members(cluster, course) if one.number > count]

@@ -41,14 +41,12 @@ class Addresses:
     """Where the platform is, and who reaches what there.
 
     Attributes:
-        cluster: the Kubernetes API.
         gateway: without `/v1`.
         portal: empty where there is none.
         model: the name consumers call it by.
         together: whether the class may administer the gateway.
     """
 
-    cluster: str
     gateway: str
     portal: str
     model: str
@@ -108,9 +106,8 @@ def page_of(kept: Kept, terms: Terms, where: Addresses) -> str:
     learner, made = kept.learner, datetime.now(UTC)
     figures = {"Budget": dollars(terms.budget), "Ends": _day(kept), "Model": where.model}
     main = [
-        page.section("Your access", page.table(_sheet(kept, where))),
         page.section("Begin", _commands(kept)),
-        page.section("What this page says", page.paragraphs((_TOGETHER if where.together else _APART, *_SAYS))),
+        page.section("Your access", page.table(_sheet(kept, where)) + _says(where)),
     ]
     head = page.header(f"MaaS lab: {learner.name}", f"Class {learner.course}. For {learner.login} only.", figures)
     return page.page(f"MaaS lab: {learner.name}", head, main, f"{made:%Y-%m-%d}")
@@ -132,12 +129,14 @@ def _sheet(kept: Kept, where: Addresses) -> Sheet:
         ("Password there", own),
         ("OpenAI API", f"{where.gateway}/v1"),
         ("Key", kept.key.reveal() if kept.key else ""),
-        ("Cluster", where.cluster),
         ("Your namespace", kept.learner.namespace),
-        ("File for the cluster", _file(kept)),
     )
     shown = tuple(row for row in rows if row[1])
     return Sheet("Addresses and secrets", (Column("what", "What"), Column("value", "Value")), shown)
+
+
+def _says(where: Addresses) -> str:
+    return page.paragraphs((_TOGETHER if where.together else _APART, *_SAYS))
 
 
 def _commands(kept: Kept) -> str:
