@@ -32,6 +32,7 @@ NO_MODELS = "LLM Model List not loaded in"  # LiteLLM without a configuration fi
 # The way out for who lacks the gateway's administration key: learners of a class do on purpose.
 ON_THEIR_OWN = "on a lab of your own it is there: `unset MAAS_LAB_KUBECONFIG && ./lab up`"
 IN_CLASS = f"in a class ask your instructor for `./lab class create N --accountants`; {ON_THEIR_OWN}"
+BEHIND = "the model server refuses the key that the gateway sends"
 STATUS = "`./lab status` shows what runs, `./lab up` starts the lab"
 UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 SECRETS = r"sk-[\w.…-]+|ltm_admin_\w+|sha256~[\w-]+|eyJ[\w.-]+"
@@ -178,9 +179,8 @@ def _edition(answer: _Answer) -> GatewayError | None:
 def _behind(answer: _Answer) -> GatewayError | None:
     if not answer.is_passed_on or answer.status not in (401, 403):
         return None
-    what = "the model server refuses the key that the gateway sends"
     hint = "give the gateway the key that its server wants: `gateway.register_model(...)` replaces it"
-    return answer.to(GatewayError, what, f"it says: {answer.message}", hint)
+    return answer.to(GatewayError, BEHIND, f"it says: {answer.message}", hint)
 
 
 def _model(answer: _Answer) -> GatewayError | None:

@@ -18,15 +18,17 @@ import pytest
 
 from maas_lab import console, manifests, preflight, wait
 from maas_lab.connecting import Choice
-from maas_lab.errors import ClusterUnreachable, NotAllowed, NotFound
+from maas_lab.errors import ClusterUnreachable, GatewayError, NotAllowed, NotFound
+from maas_lab.keys import ApiKey
 from maas_lab.objects import KubeObject
 from maas_lab.preflight import capacity, clock, environment, fitting, looks, people, platform
 from maas_lab.preflight.fitting import Fit
 from maas_lab.preflight.room import MANIFESTS, Room
 from maas_lab.preflight.rows import FAIL, OK, WARN, Report, Row, refused
 from maas_lab.preflight.together import Look, together
+from maas_lab.refusals import BEHIND
 from maas_lab.settings import NAMESPACE
-from maas_lab.tables import Permission
+from maas_lab.tables import Finding, Permission
 
 NOW = datetime(2026, 11, 28, 9, 0, tzinfo=UTC)
 GPU = "nvidia.com/gpu"
@@ -288,6 +290,41 @@ def test_without_a_platform_it_says_how_to_get_one():
     assert platform.facts(here)[0].mend.startswith("kubectl apply -k manifests/infrastructure/overlays/openshift && ")
     elsewhere = Room(here.cluster, "other", environment={})
     assert platform.facts(elsewhere)[0].mend.startswith("unset MAAS_LAB_NAMESPACE")
+
+
+@pytest.mark.parametrize(
+    ("refused", "is_local", "mend"),
+    [
+        (BEHIND, True, "./lab down && ./lab up"),
+        (BEHIND, False, "register the model anew"),
+        ("no answer", False, "kubectl logs deployment/litellm"),
+    ],
+)
+def test_a_model_that_does_not_answer_is_mended_by_what_registers_it(refused, is_local, mend):
+    """`./lab up` alone looks whether pods are ready, and they are."""
+
+    def once(*arguments, **options):
+        raise GatewayError(refused)
+
+    made = room(is_local=is_local)
+    key = {"create_key": lambda *names, **limits: ApiKey("sk-made-up"), "delete_key": lambda key: None}
+    made._opened["gateway"] = SimpleNamespace(rest=SimpleNamespace(once=once), close=lambda: None, **key)
+    [row] = platform.answers(made)
+    assert row.state == FAIL
+    assert mend in row.mend
+
+
+def test_what_was_scaled_to_nothing_is_red_although_all_pods_are_ready(monkeypatch):
+    monkeypatch.setattr(platform.checkup, "pods", lambda room: Finding("pods", True, "all are ready"))
+
+    def deployed(replicas):
+        return room(Cluster(Deployment={"spec": {"replicas": replicas}}))
+
+    assert [row.state for row in platform.pods(deployed(1))] == [OK]
+    assert [row.state for row in platform.pods(room(Cluster(Deployment=NotFound("none"))))] == [OK]
+    _, gateway, *_ = platform.pods(deployed(0))
+    assert (gateway.what, gateway.state) == ("deployment/litellm", FAIL)
+    assert gateway.mend == "kubectl scale deployment/litellm --replicas=1 -n maas-system"
 
 
 # -- GPUs and quotas --

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import time
 from datetime import UTC, datetime
@@ -15,11 +16,13 @@ from maas_lab.preflight import clock
 from maas_lab.preflight.room import Room
 from maas_lab.preflight.rows import FAIL, OK, WARN, Row
 from maas_lab.readiness import state
+from maas_lab.refusals import BEHIND
 from maas_lab.rest import Rest, is_loopback
 from maas_lab.settings import FACTS, NAMESPACE
 from maas_lab.tables import Finding
 
 NEEDED = ("gateway-route", "gateway-secret", "gateway-secret-key", "model", "infrastructure-overlay", "models-overlay")
+DEPLOYMENTS = ("litellm", "backend", "frontend")  # the gateway, and the portal's two parts
 CALL = 5.0  # seconds for the one call of the model
 _LIVES = "1m"  # of the key, should nobody delete it
 
@@ -50,9 +53,21 @@ def _deploy(room: Room) -> str:
 
 
 def pods(room: Room) -> list[Row]:
-    """Look whether all pods are ready."""
+    """Look whether all pods are ready, and whether anything has been scaled to none."""
     found = checkup.pods(room)
-    return [_of("platform", "pods", found, room.repair(f"kubectl get events -n {room.namespace}"))]
+    row = _of("platform", "pods", found, room.repair(f"kubectl get events -n {room.namespace}"))
+    return [row, *(_scaled(room, name) for name in DEPLOYMENTS if _is_off(room, name))]
+
+
+def _is_off(room: Room, name: str) -> bool:
+    with contextlib.suppress(NotFound):  # a platform without a portal
+        return room.cluster.get("Deployment", name, room.namespace)["spec"].get("replicas") == 0
+    return False
+
+
+def _scaled(room: Room, name: str) -> Row:
+    mend = room.repair(f"kubectl scale deployment/{name} --replicas=1 -n {room.namespace}")
+    return Row("platform", f"deployment/{name}", FAIL, "it is scaled to 0 pods", mend)
 
 
 def gateway(room: Room) -> list[Row]:
@@ -91,13 +106,12 @@ def served(room: Room) -> list[Row]:
 
 def answers(room: Room) -> list[Row]:
     """Ask the model for one token: through the gateway with a key of its own, else ask its server how it is."""
-    mend = room.repair(f"kubectl logs deployment/litellm -n {room.namespace} --tail=20")
     try:
         found = room.gateway
     except NotAllowed:
         health = checkup.model(room)
         words = f"{health.seen}; the gateway was not asked: its Secret is not yours to read"
-        return [Row("model", "answers", OK if health.ok else FAIL, words, "" if health.ok else mend)]
+        return [Row("model", "answers", OK if health.ok else FAIL, words, "" if health.ok else _again(room))]
     key = found.create_key(f"preflight-{secrets.token_hex(4)}", models=[room.model], duration=_LIVES)
     asked = {"model": room.model, "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 1}
     bearer = {"Authorization": f"Bearer {key.reveal()}"}
@@ -106,11 +120,22 @@ def answers(room: Room) -> list[Row]:
         found.rest.once("POST", "/v1/chat/completions", json=asked, headers=bearer, timeout=CALL)
         seconds = time.monotonic() - begun
     except GatewayError as error:
-        return [Row("model", "answers", FAIL, ": ".join(filter(None, (str(error), error.why))), mend)]
+        words = ": ".join(filter(None, (str(error), error.why)))
+        return [Row("model", "answers", FAIL, words, _again(room, error))]
     finally:
         found.delete_key(key)
     words = f"one token through the gateway in {seconds:.1f} s, with a key that was made for it and deleted"
     return [Row("model", "answers", OK, words)]
+
+
+def _again(room: Room, error: GatewayError | None = None) -> str:
+    """Return the command after which the model answers; on this machine a start registers it anew, too."""
+    if room.is_local:
+        return "./lab down && ./lab up"
+    if error and error.what == BEHIND:
+        secret = f"kubectl get secret model-secret -n {room.namespace} -o jsonpath='{{.data.api-key}}' | base64 -d"
+        return f"{secret}  # register the model anew with this key, at the portal: Models"
+    return f"kubectl logs deployment/litellm -n {room.namespace} --tail=20"
 
 
 def portal(room: Room) -> list[Row]:
