@@ -60,7 +60,7 @@ class Projects:
             what=f"the project {name}",
             timeout=_PATIENCE_S,
             transient=(Conflict, ClusterUnreachable),
-            hint="somebody else may have a project of this name: take another name",
+            hint=f"if it is somebody else's, whoever runs the cluster can end it: oc delete project {name}",
         )
 
     def remove(self, name: str) -> str:
