@@ -18,7 +18,7 @@ A cluster that is meant and cannot be reached, or has no lab, is an error; the l
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -168,6 +168,18 @@ def meant(
     if may:
         return Choice(None, "by this workbench's service account: nobody has logged in", None, _LOCAL)
     return f"Nobody has logged in to a cluster here ({_LOGINS}), and {why}."
+
+
+@contextlib.contextmanager
+def stopped_again() -> Iterator[None]:
+    """Stop the local cluster after the block, however that ends, if it was started in the block by this process."""
+    local = LocalCluster()
+    ran = local.status()["phase"] != "stopped"
+    try:
+        yield
+    finally:
+        if local.is_ours and not ran:
+            local.down()
 
 
 def _login(server: str | None, token: ApiKey | str | None) -> Login | None:

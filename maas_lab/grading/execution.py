@@ -25,13 +25,15 @@ from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError, strip_color
 
 from maas_lab.engine import DEAD, ENDLESS, OPTIONS, KernelHere, is_code
+from maas_lab.wait import Ticker
 
-FLOOD, NOT_RUN = "TooMuchOutput", "NotRun"
+FLOOD, SPENT, NOT_RUN = "TooMuchOutput", "TooManyTokens", "NotRun"
 KEPT = 200_000  # bytes of a cell's outputs that are kept
 MOST = (
     20_000_000  # bytes after which its kernel is killed: an interrupt comes sooner or later, and verdicts would differ
 )
 MESSAGE = 200  # bytes that a message takes at least
+LOOK_S = 2.0  # between two looks at what was spent while a cell runs
 SIGNS_OF_LIFE_S = 10  # for a kernel to answer after it was interrupted
 PASSES_ALWAYS = {"status", "execute_input"}  # they say when a cell begins and ends
 STOPPED = "the kernel did not go on after a cell that was interrupted"
@@ -69,7 +71,8 @@ def execute(
         notebook: what to execute; stays as it is.
         copy: the executed copy, to be written.
         bounds: what it may use.
-        spent: asked before each cell; says why no more are to be executed, e.g. that too many tokens were used.
+        spent: asked before each cell, and by another thread while it runs; says why no more is to be executed, e.g.
+            that too many tokens were used. The kernel is killed then.
 
     Returns:
         The outcome of each code cell, by the cell's id.
@@ -131,6 +134,7 @@ class _Client(PapermillNotebookClient):
     outcomes: dict[str, Outcome]
     bounds: Bounds
     spent: Callable[[], str]
+    over = ""  # why the kernel was killed while a cell ran
 
     def execute(self, **kernel: Any) -> NotebookNode:
         self.reset_execution_trackers()
@@ -141,8 +145,20 @@ class _Client(PapermillNotebookClient):
                 self._rest(0, why)
                 return self.nb
             with self.setup_kernel():  # ends the kernel
-                self.papermill_execute_cells()
+                looks = Ticker(self._look, "spent")
+                try:
+                    self.papermill_execute_cells()
+                finally:
+                    looks.stop()
         return self.nb
+
+    def _look(self, looks: Ticker) -> float:
+        """Kill the kernel when too much was spent: a cell that is interrupted could go on."""
+        if (why := self.spent()) and not looks.stopped:
+            self.over = why
+            self._kill()
+            looks.stop()
+        return LOOK_S
 
     def _not_started(self, **kernel: Any) -> str:
         self.km = self.create_kernel_manager()
@@ -167,7 +183,7 @@ class _Client(PapermillNotebookClient):
             self.nb_man.cell_start(cell, index)
             self.outcomes[cell.id] = outcome = self._outcome(index, cell)
             self.nb_man.cell_complete(cell, cell_index=index)
-            if outcome.error in (DEAD, FLOOD):
+            if outcome.error in (DEAD, FLOOD, SPENT):
                 self._rest(index + 1, outcome.said)
                 return
             if outcome.error == ENDLESS and not self._is_alive():
@@ -192,6 +208,8 @@ class _Client(PapermillNotebookClient):
             failed = Outcome(DEAD, f"{DEAD}: {_end(self.km)}")
         if self.sent > MOST:
             failed = Outcome(FLOOD, f"{FLOOD}: the cell sent more than {MOST // 1_000_000} MB")
+        if self.over:
+            failed = Outcome(SPENT, f"{SPENT}: {self.over}")
         shown = [one for one in cell.outputs if one.output_type == "error"]
         if shown and not failed.error:  # a tag of the cell allowed it, or a thread raised it
             failed = Outcome(shown[0].ename, f"{shown[0].ename}: {shown[0].evalue}")

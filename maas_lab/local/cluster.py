@@ -31,7 +31,7 @@ START_S = 180.0
 END_S = 150.0  # twice the longest grace period of the platform's pods, and some more
 COMPONENTS = {"database", "gateway", "model", "network", "portal", "portal-pages"}
 HOPELESS = ("CrashLoopBackOff", "CreateContainerConfigError", "ErrImagePull", "ImagePullBackOff")
-_spawned: list[psutil.Popen] = []  # supervisors are children of ours that outlive the call: kept, for their exit code
+_spawned: list[tuple[Path, psutil.Popen]] = []  # by home; children that outlive the call: kept, for their exit code
 
 
 def silent(text: str, done: int, total: int) -> None:
@@ -109,6 +109,11 @@ class LocalCluster:
             raise _stopped() from error
         self.home.complete(self.home.read_status())
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether this process has started the stack, also where something has started it anew since."""
+        return any(home == self.home.root for home, _ in _spawned)
+
     def down(self) -> bool:
         """Stop every process and keep the data; False when nothing ran.
 
@@ -120,7 +125,7 @@ class LocalCluster:
             daemon.send_signal(signal.SIGTERM)
             _wait_for_end(daemon)
             left = processes.leftovers(self.home.root)
-            _spawned[:] = [one for one in _spawned if one.poll() is None]
+            _spawned[:] = [(home, one) for home, one in _spawned if one.poll() is None]
         for one in left:
             processes.end(one.process)
         return bool(daemon or left)
@@ -221,8 +226,9 @@ class LocalCluster:
         }
         argv = (str(python), "-m", "maas_lab.local.daemon")
         with told_plainly(self.home.root):
-            _spawned.append(processes.spawn(argv, env, self.home.root, self.home.logs / "supervisor.log"))
-        return _spawned[-1]
+            process = processes.spawn(argv, env, self.home.root, self.home.logs / "supervisor.log")
+        _spawned.append((self.home.root, process))
+        return process
 
     def _let_end(self) -> None:
         """Wait until a supervisor that is ending has ended."""
