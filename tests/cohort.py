@@ -1,9 +1,14 @@
 """A small workbook and what learners hand in for it: two lessons, which need no lab, so that grading takes seconds."""
 
 import json
+import shutil
+from pathlib import Path
 
 import nbformat
+import psutil
 from nbformat import v4
+
+from maas_lab.grading.room import UIDS
 
 CHECK = """
 class checks:
@@ -19,6 +24,31 @@ class checks:
 checks.answered(answer, 42)
 """
 LESSONS = ("90_first", "91_second")
+ROOT = Path(__file__).parents[1]
+# What two learners come to who hand in lesson 00, wherever they are graded: exercise, passed, cause, hint.
+COURSE = {
+    "alice": [("0.1", True, "", ""), ("0.2", True, "", "")],
+    "bob": [
+        ("0.1", False, "NotQuite: Exercise 0.1: `pods` is …", "a Python list tells its length: len(...)"),
+        (
+            *("0.2", False, "NotDoneYet: Exercise 0.2: `cluster` is still `...`"),
+            "`lab` prints gateway and model, and `lab.cluster` prints the address of the cluster's API",
+        ),
+    ],
+}
+
+
+def course_in(folder):
+    """What they hand in: the solution, and a notebook with a wrong answer and a blank."""
+    for learner, edition in (("alice", "solutions"), ("bob", "notebooks")):
+        (folder / learner).mkdir(parents=True)
+        shutil.copy(ROOT / edition / "00_start.ipynb", folder / learner)
+    file = folder / "bob" / "00_start.ipynb"
+    notebook = nbformat.read(file, as_version=4)
+    (blank,) = [cell for cell in notebook.cells if cell.source.startswith("pods = ...")]
+    blank.source = "pods = 99"
+    nbformat.write(notebook, file)
+    return folder
 
 
 def lesson(name, first="answer = ...", second="answer = ..."):
@@ -53,3 +83,9 @@ def outputs(path):
     """All that an executed copy shows."""
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     return "".join("".join(out.get("text", "")) for cell in cells for out in cell.get("outputs", []))
+
+
+def left_behind():
+    """The processes of rooms that have ended; those of other tests' rooms may still run, each has its own account."""
+    found = [(one, one.uids().real) for one in psutil.process_iter()]
+    return [one for one, uid in found if uid >= UIDS and not psutil.pid_exists(uid - UIDS)]

@@ -77,6 +77,29 @@ def test_a_file_that_grows_beyond_all_bounds_is_not_read_to_its_end(monkeypatch)
         carried.unpacked(carried.packed({"bomb": bytes(1_000_000)}))
 
 
+def test_a_file_that_an_archive_names_often_is_read_once(monkeypatch):
+    whole, read = io.BytesIO(), []
+    with zipfile.ZipFile(whole, "w") as archive:
+        archive.writestr(RESULT, b"x")
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            archive.writestr(RESULT, b"x")
+    opened = zipfile.ZipFile.open
+    monkeypatch.setattr(zipfile.ZipFile, "open", lambda self, name: read.append(name) or opened(self, name))
+    assert carried.unpacked(whole.getvalue()) == {RESULT: b"x"}
+    assert read == [RESULT]
+
+
+def test_an_archive_whose_content_is_damaged_is_refused_whatever_packed_it():
+    for method in (zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        whole = io.BytesIO()
+        with zipfile.ZipFile(whole, "w", method) as archive:
+            archive.writestr("a", random.Random(1).randbytes(200))
+        damaged = bytearray(whole.getvalue())
+        damaged[60:90] = b"\xff" * 30
+        with pytest.raises(ValueError, match="the archive cannot be read"):
+            carried.unpacked(bytes(damaged))
+
+
 def test_what_does_not_fit_into_a_log_is_left_out_and_the_result_is_not(monkeypatch):
     monkeypatch.setattr(carried, "MOST_PRINTED", 3000)
     noise = {name: random.Random(name).randbytes(1500) for name in "ab"}

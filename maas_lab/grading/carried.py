@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import lzma
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -45,13 +46,13 @@ def unpacked(content: bytes, names: frozenset[str] | set[str] | None = None) -> 
     found = {}
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            for name in archive.namelist():
+            for name in dict.fromkeys(archive.namelist()):  # whoever made it may name one a million times
                 if names is None or name in names:
                     with archive.open(name) as file:
                         found[name] = file.read(LARGEST + 1)
                     if len(found[name]) > LARGEST:
                         raise ValueError(f"{name} is too large")
-    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, RuntimeError) as error:
         raise ValueError(f"the archive cannot be read: {error}") from error
     return found
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from maas_lab.grading import verdicts
 from maas_lab.grading.submissions import Submission
-from maas_lab.grading.verdicts import RESULT, Graded
+from maas_lab.grading.verdicts import RESULT, Graded, LessonResult
 from maas_lab.grading.workbook import Lesson
 
 
@@ -40,10 +40,17 @@ def emptied(folder: Path, copies: Sequence[str]) -> Path:
     return folder
 
 
-def with_refused(graded: Graded, one: Submission, lessons: Sequence[Lesson]) -> Graded:
-    """Return the results with those of notebooks that no worker was given."""
-    told = [
-        verdicts.unmarked(lesson, verdicts.REFUSED, one.refused[lesson.name]) if lesson.name in one.refused else result
-        for lesson, result in zip(lessons, graded.lessons, strict=True)
-    ]
-    return replace(graded, lessons=tuple(told))
+def as_handed_in(graded: Graded, one: Submission, lessons: Sequence[Lesson]) -> Graded:
+    """Return the results, those of notebooks that no worker was given as they must be, whatever a notebook wrote."""
+
+    def told(lesson: Lesson, result: LessonResult) -> LessonResult:
+        if lesson.name in one.refused:
+            return verdicts.unmarked(lesson, verdicts.REFUSED, one.refused[lesson.name])
+        return result if lesson.name in one.files else verdicts.unmarked(lesson, verdicts.MISSING, verdicts.MISSING)
+
+    return replace(graded, lessons=tuple(map(told, lessons, graded.lessons)))
+
+
+def unexecuted(graded: Graded, one: Submission, lessons: Sequence[Lesson]) -> Graded:
+    """Return the results of a submission of which nothing was executed; `graded` says why."""
+    return as_handed_in(verdicts.read("", graded, lessons), one, lessons)

@@ -13,7 +13,7 @@ from maas_lab.grading import carried, cohort_jobs, keeping, pool, verdicts, work
 from maas_lab.grading.cohort_jobs import NAMESPACE, Member, Object
 from maas_lab.grading.pool import BROKEN, Done, OnEvent, Plan, Started, Told
 from maas_lab.grading.submissions import Submission
-from maas_lab.grading.verdicts import MISSING, RESULT, Graded
+from maas_lab.grading.verdicts import RESULT, Graded
 from maas_lab.objects import pod_reason
 
 LONGEST_S, LOOK_S = 24 * 3600, 2.0
@@ -147,14 +147,12 @@ class _Run:
         self._tell(Done(graded, len(self._done), self._total, kept))
 
     def _failed(self, one: Submission, why: str) -> Graded:
-        return verdicts.read("", Graded(one.learner, "", f"{BROKEN}: {why}"), self._lessons)
+        return keeping.unexecuted(Graded(one.learner, "", f"{BROKEN}: {why}"), one, self._lessons)
 
     def _unexecuted(self, one: Submission) -> Graded:
         """Return the result of a submission of which there is nothing to execute."""
-        if one.problem:
-            return verdicts.read("", Graded(one.learner, self._key(one), one.problem), self._lessons)
-        missing = tuple(verdicts.unmarked(lesson, MISSING, MISSING) for lesson in self._lessons)
-        return self._kept(one, Graded(one.learner, self._key(one), lessons=missing), {})
+        graded = keeping.unexecuted(Graded(one.learner, self._key(one), one.problem), one, self._lessons)
+        return graded if one.problem else self._kept(one, graded, {})
 
     def _taken(self, one: Submission, log: str) -> Graded:
         """Return and keep the results that a pod has printed; its notebooks may have printed some, too."""
@@ -173,7 +171,7 @@ class _Run:
 
     def _kept(self, one: Submission, graded: Graded, files: Mapping[str, bytes]) -> Graded:
         out = keeping.emptied(self._plan.out / one.learner, [f"{lesson.name}.ipynb" for lesson in self._lessons])
-        graded = keeping.with_refused(graded, one, self._lessons)
+        graded = keeping.as_handed_in(graded, one, self._lessons)
         for name, content in files.items():
             outfile.write(out / name, content)
         outfile.write(out / RESULT, graded.text().encode())

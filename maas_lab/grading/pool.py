@@ -112,6 +112,19 @@ def read(folder: Path, plan: Plan) -> tuple[list[Lesson], list[Submission]]:
     return lessons, found
 
 
+def graded_before(folder: Path, plan: Plan) -> list[Graded]:
+    """Return, in the order of their names, the learners who are graded already, also those that `plan` does not mean.
+
+    Args:
+        folder: one folder for each learner.
+        plan: how they are graded.
+    """
+    lessons, found = read(folder, replace(plan, only=()))
+    version = workbook.version(lessons, PACKAGE)
+    told = (keeping.kept(plan.out, one, f"{one.digest}-{version}", lessons) for one in found)
+    return [one for one in told if one]
+
+
 class _Run:
     def __init__(self, lessons: list[Lesson], plan: Plan, on_event: OnEvent) -> None:
         self._lessons, self._plan, self._tell = lessons, plan, on_event
@@ -153,7 +166,7 @@ class _Run:
         if fitting < asked:
             self._tell(Told(f"{asked} at a time need {asked * each / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free"))
         jobs = min(asked, fitting)
-        self._tell(Told(f"Grading {learners} learners, {jobs} at a time."))
+        self._tell(Told(f"Learners to grade: {learners}, at a time: {jobs}"))
         return jobs
 
     def _key(self, one: Submission) -> str:
@@ -165,16 +178,16 @@ class _Run:
     def _graded(self, one: Submission) -> Graded:
         empty = Graded(one.learner, self._key(one))
         if one.problem:
-            return verdicts.read("", replace(empty, ended=one.problem), self._lessons)
+            return keeping.unexecuted(replace(empty, ended=one.problem), one, self._lessons)
         with self._lock:
             self._tell(Started(one.learner))
         out = keeping.emptied(self._plan.out / one.learner, [f"{lesson.name}.ipynb" for lesson in self._lessons])
         ended, failed = self._run(one, out)
         if failed:
-            return verdicts.read("", replace(empty, key="", ended=f"{BROKEN}: {failed}"), self._lessons)
+            return keeping.unexecuted(replace(empty, key="", ended=f"{BROKEN}: {failed}"), one, self._lessons)
         text = (out / RESULT).read_text(encoding="utf-8", errors="replace") if (out / RESULT).exists() else ""
         found = verdicts.read(text, replace(empty, ended=ended), self._lessons)
-        graded = keeping.with_refused(found, one, self._lessons)
+        graded = keeping.as_handed_in(found, one, self._lessons)
         outfile.write(out / RESULT, graded.text().encode())
         return graded
 
@@ -199,7 +212,7 @@ class _Run:
         options = [part for name, value in bounds.items() for part in (name, str(value))]
         argv = [sys.executable, "-m", "maas_lab.grading.worker", "{scratch}/submission", results]
         return Room(
-            [*argv, "--lessons", str(plan.lessons.resolve()), *options],
+            [*argv, "--lessons", str(plan.lessons.resolve()), *options, "--leave-lab"],
             environment(plan.runtime),
             self._shown,
             {f"submission/{path.name}": str(path) for path in one.files.values()},

@@ -65,7 +65,7 @@ class Room:
         argv: the program. `{scratch}` in it stands for the only folder where it may write.
         env: its whole environment, likewise.
         shown: folders and files that it can read at their own places.
-        given: files that it gets copies of, by their place in the scratch folder.
+        given: files that it gets copies of, by their place in the scratch folder; links are not followed.
         out: a folder that takes what the program leaves in `results` of the scratch folder.
         kept: the names of the files that are taken.
         limits: what it may use.
@@ -98,7 +98,7 @@ def main() -> int:
     namespaces.promise(namespaces.DIES_WITH_PARENT, signal.SIGTERM)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(1))
-    given = {name: Path(source).read_bytes() for name, source in room.given.items()}
+    given = {name: _read(Path(source).parent, Path(source).name) for name, source in room.given.items()}
     out = os.open(room.out, os.O_PATH) if room.out else -1
     owner = UIDS + os.getpid() if _is_root(room) else os.geteuid()
     with _scratch(room, owner) as scratch:

@@ -12,6 +12,7 @@ from nbformat import NotebookNode, v4
 from maas_lab.grading.workbook import Check, Lesson
 
 LARGEST = 20_000_000  # bytes of a notebook that is read
+MOST_CELLS = 2_000  # the largest lesson has about a hundred, and a file of 20 MB could hold 200,000 empty ones
 
 
 class Refused(Exception):
@@ -34,6 +35,8 @@ def read(path: Path) -> NotebookNode:
         raise Refused("the file is not a notebook: it names no format")
     if told["nbformat"] not in (3, 4):
         raise Refused(f"the notebook has format {told['nbformat']:d}, and only 3 and 4 can be read"[:200])
+    if _cells(told) > MOST_CELLS:
+        raise Refused(f"the notebook has more than {MOST_CELLS:,} cells")
     try:
         notebook = nbformat.reads(json.dumps(told), as_version=4)
         nbformat.validate(notebook)
@@ -42,6 +45,13 @@ def read(path: Path) -> NotebookNode:
     if (language := _language(notebook)) != "python":
         raise Refused(f"the notebook is for another kernel: {language}"[:200])
     return notebook
+
+
+def _cells(told: dict[str, Any]) -> int:
+    """Return how many cells a file has, of format 4 or of the sheets of format 3; odd ones are told of later."""
+    sheets = told.get("worksheets")
+    holders = [told, *(one for one in sheets if isinstance(one, dict))] if isinstance(sheets, list) else [told]
+    return sum(len(one["cells"]) for one in holders if isinstance(one.get("cells"), list))
 
 
 def _language(notebook: NotebookNode) -> str:

@@ -18,6 +18,7 @@ FORMAT = "maas-lab grade 1"
 RESULT = "result.json"
 GRADED, MISSING, REFUSED, NOT_REACHED = "graded", "not handed in", "refused", "not reached"
 LONGEST = 500  # characters of a text that is kept
+LARGEST = 2_000_000  # characters of a result: some fifty times what that of the whole course takes
 _SECRET = re.compile(SECRETS)
 VARIES = re.compile(r"(Exercise \d+\.\d+)|(?<!\w)(?:0x[0-9a-f]+|\d[\d.,:]*)")
 
@@ -130,10 +131,12 @@ def read(text: str, graded: Graded, lessons: Sequence[Lesson]) -> Graded:
         lessons: the workbook's.
     """
     try:
+        if len(text) > LARGEST:
+            raise ValueError("too large")
         told = json.loads(text) if text else {}
         by_name = {one["lesson"]: one for one in told.get("lessons", [])}
         found = tuple(_lesson(lesson, by_name.get(lesson.name), graded.ended) for lesson in lessons)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
         return read("", Graded(graded.learner, graded.key, graded.ended or "its result cannot be read"), lessons)
     return Graded(graded.learner, graded.key, graded.ended, found)
 
@@ -174,6 +177,6 @@ def _telling(errors: Sequence[Outcome]) -> Outcome:
 def _verdict(exercise: str, passed: bool, outcome: Outcome | None, note: str) -> Verdict:
     if passed or outcome is None:
         return Verdict(exercise, passed, note=note)
-    line = outcome.said.strip().split("\n")[0] or outcome.error
+    line = outcome.said.strip().split("\n")[0].removesuffix(":") or outcome.error
     cause = VARIES.sub(lambda found: found[1] or "…", line)
     return Verdict(exercise, False, _short(cause), _short(LabError.hint_of(outcome.said)), note)
