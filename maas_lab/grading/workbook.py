@@ -15,6 +15,14 @@ from maas_lab.errors import UsageError
 
 CHECK = re.compile(r"^\s*checks\.\w+\(", re.M)
 EXERCISE = re.compile(r"\*\*Exercise (\d+\.\d+)")
+PROSE = {".md", ".pyc"}
+# What no notebook's lab or check imports or applies: a test holds that. A new look of the report costs nobody's grades.
+BESIDE = {
+    *(f"maas_lab/{name}.py" for name in ("__main__", "cli", "cli_class", "cli_classroom", "console", "jupyter")),
+    *(f"maas_lab/{name}" for name in ("classroom", "jupyter_config", "messages")),
+    *(f"maas_lab/grading/{name}.py" for name in ("carried", "cohort_jobs", "indexed", "on_cluster")),
+    *("maas_lab/grading/report.py", "maas_lab/grading/telling.py", "manifests/grading"),
+}
 NEEDS_LAB = re.compile(r"\bconnect\(")
 
 
@@ -76,10 +84,33 @@ def load(folder: Path) -> list[Lesson]:
 
 
 def version(lessons: list[Lesson], package: Path) -> str:
-    """Return what tells this workbook from every other one: its lessons, and the package that their checks are in."""
+    """Return what tells this workbook from every other one: its lessons, and the files that can change a verdict.
+
+    Those are all of the package, which holds checks and local cluster, and of the manifests that it applies, but for
+    what runs beside a grader only. What is installed is not looked at: pods may have another Python.
+
+    Args:
+        lessons: of the workbook.
+        package: the folder of this package, beside that of the manifests.
+    """
     told = hashlib.sha256()
     for lesson in lessons:
         told.update(f"{lesson.name} {nbformat.writes(lesson.notebook)}".encode())
-    for path in sorted(package.rglob("*.py")):
-        told.update(f"{path.relative_to(package)} ".encode() + path.read_bytes())
+    for path in deciding(package):
+        told.update(f"{path.relative_to(package.parent)} ".encode() + path.read_bytes())
     return told.hexdigest()
+
+
+def deciding(package: Path) -> list[Path]:
+    """Return the files of the package and the manifests that can change a verdict, in order."""
+    found = []
+    for folder in (package, package.parent / "manifests"):
+        for path in sorted(folder.rglob("*")):
+            inner = path.relative_to(package.parent)
+            if path.is_file() and path.suffix not in PROSE and not any(map(_is_left_out, [inner, *inner.parents])):
+                found.append(path)
+    return found
+
+
+def _is_left_out(path: Path) -> bool:
+    return (path.name.startswith((".", "__pycache__")) and path != Path()) or str(path) in BESIDE
