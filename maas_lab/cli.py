@@ -175,13 +175,19 @@ def grade(
 
     plan = pool.Plan(out, jobs or 0, only or [], runtime=settings.load().runtime_folder)
     pool.read(folder, plan)  # refuses before anything is installed
-    if on_cluster:
-        cohort = pods.grade(folder, plan, pods.connected(), lambda event: console.say(telling.line(event)))
-    else:
-        with console.progress() as show:
-            runtime.install(plan.runtime, show, (*runtime.STACK, "quantised"))  # all that lessons ask for
-        cohort = pool.grade(folder, plan, lambda event: console.say(telling.line(event)))
-    console.say(telling.summary(cohort, report.write(cohort, out)))
+    try:
+        if on_cluster:
+            cohort = pods.grade(folder, plan, pods.connected(), lambda event: console.say(telling.line(event)))
+        else:
+            with console.progress() as show:
+                runtime.install(plan.runtime, show, (*runtime.STACK, "quantised"))  # all that lessons ask for
+            cohort = pool.grade(folder, plan, lambda event: console.say(telling.line(event)))
+    except KeyboardInterrupt:
+        if done := pool.graded_before(folder, plan):
+            console.say(telling.interrupted(done, report.write(done, out)))
+        raise
+    whole = report.merged(cohort, pool.graded_before(folder, plan) if only else [])
+    console.say(telling.summary(cohort, report.write(whole, out)))
     if telling.failures(cohort):
         raise typer.Exit(1)
 

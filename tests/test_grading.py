@@ -1,5 +1,7 @@
 """Grading without a room: what is handed in, checks that are put back, verdicts, reports."""
 
+import ast
+import itertools
 import json
 import os
 from dataclasses import replace
@@ -9,8 +11,9 @@ import nbformat
 import pytest
 from nbformat import v3
 
+import maas_lab
 from maas_lab.errors import UsageError
-from maas_lab.grading import pool, report, submissions, submitted, verdicts, workbook
+from maas_lab.grading import keeping, pool, report, submissions, submitted, surroundings, verdicts, workbook
 from maas_lab.grading.execution import Outcome
 from maas_lab.grading.namespaces import SYSTEM, places
 from maas_lab.grading.verdicts import GRADED, MISSING, NOT_REACHED, REFUSED, Graded
@@ -40,6 +43,64 @@ def test_the_course_has_a_check_for_each_of_its_exercises():
 def test_a_folder_without_lessons_is_no_workbook(tmp_path):
     with pytest.raises(UsageError, match="there are no lessons"):
         workbook.load(tmp_path)
+
+
+@pytest.fixture
+def package(tmp_path):
+    """A package, and manifests beside it."""
+    names = ("maas_lab/checks/start.py", "maas_lab/local/locks/python.txt", "maas_lab/grading/report.py", "README.md")
+    for name in (*names, "maas_lab/cli.py", "manifests/README.md", "manifests/models/base/model.yaml"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("before")
+    return tmp_path / "maas_lab"
+
+
+@pytest.mark.parametrize(
+    ("changed", "counts"),
+    [
+        ("maas_lab/checks/start.py", True),
+        ("maas_lab/local/locks/python.txt", True),
+        ("manifests/models/base/model.yaml", True),
+        ("maas_lab/checks/new.py", True),
+        ("README.md", False),
+        ("manifests/README.md", False),
+        ("maas_lab/cli.py", False),
+        ("maas_lab/grading/report.py", False),
+        ("maas_lab/checks/__pycache__/start.pyc", False),
+        ("maas_lab/.editor/start.py", False),
+    ],
+)
+def test_what_can_change_a_verdict_makes_another_workbook_and_nothing_else_does(lessons, package, changed, counts):
+    before = workbook.version(lessons, package)
+    (package.parent / changed).parent.mkdir(exist_ok=True)
+    (package.parent / changed).write_text("after")
+    assert (workbook.version(lessons, package) != before) is counts
+
+
+def imported(path):
+    """What a module imports of the package, at its beginning or later, with the packages around it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = [node.module] if isinstance(node, ast.ImportFrom) else []
+        names += [f"{node.module}.{each.name}" for each in node.names] if names else []
+        names += [each.name for each in node.names] if isinstance(node, ast.Import) else []
+        for name in names:
+            yield from itertools.accumulate(name.split("."), "{}.{}".format)
+
+
+def test_no_lesson_lab_or_check_imports_what_does_not_count():
+    package = surroundings.PACKAGE
+    files = {".".join(one.relative_to(package.parent).with_suffix("").parts): one for one in package.rglob("*.py")}
+    files = {name.removesuffix(".__init__"): path for name, path in files.items()}
+    left = [*maas_lab._HOME.values(), "maas_lab", "maas_lab.grading.worker", "maas_lab.grading.room"]
+    left += [name for name in files if name.startswith("maas_lab.local")]
+    seen = set()
+    while left:
+        if (name := left.pop()) in files and name not in seen:
+            seen.add(name)
+            left += imported(files[name])
+    assert {"maas_lab.checks.start", "maas_lab.local.daemon", "maas_lab.journal"} <= seen
+    counting = set(workbook.deciding(package))
+    assert [name for name in sorted(seen) if files[name] not in counting] == []
 
 
 # -- checks are put back --
@@ -147,6 +208,14 @@ def refused(tmp_path, text):
 )
 def test_what_is_no_notebook_of_this_course_is_refused_in_plain_words(tmp_path, text, told):
     assert told in refused(tmp_path, text)
+
+
+@pytest.mark.parametrize("place", [{"cells": []}, {"worksheets": [{"cells": []}]}])
+def test_a_file_of_too_many_cells_is_refused_before_it_takes_an_hour(tmp_path, place):
+    cells = [{}] * (submitted.MOST_CELLS + 1)
+    (place if "cells" in place else place["worksheets"][0])["cells"] = cells
+    told = {"nbformat": 4 if "cells" in place else 3, "nbformat_minor": 0, "metadata": {}, **place}
+    assert refused(tmp_path, json.dumps(told)) == "the notebook has more than 2,000 cells"
 
 
 def test_an_old_notebook_is_read(tmp_path, lessons):
@@ -283,12 +352,21 @@ def test_a_result_is_read_as_it_was_written(lessons):
         '{"lessons": [{"lesson": "90_first"}]}',
         '{"lessons": [{"lesson": ["90_first"]}]}',
         "[" * 50_000,
+        '{"lessons": [{"lesson": "90_first", "verdicts": [], "state": "", "cause": "", "seconds": 1'
+        + "0" * 400
+        + "}]}",
     ],
 )
 def test_a_result_that_a_notebook_wrote_does_no_harm(lessons, forged):
     read = verdicts.read(forged, Graded("mallory", "key", "its time was up"), lessons)
     assert (read.learner, read.passed, read.ended) == ("mallory", 0, "its time was up")
     assert {one.state for one in read.lessons} == {NOT_REACHED}
+
+
+def test_a_result_that_would_fill_the_memory_is_not_parsed(lessons):
+    told = json.loads(graded_by(lessons).text()) | {"more": "x" * 2_000_000}
+    read = verdicts.read(json.dumps(told), Graded("mallory", "key"), lessons)
+    assert (read.passed, read.ended) == (0, "its result cannot be read")
 
 
 def test_of_a_forged_result_only_what_belongs_there_is_kept(lessons):
@@ -299,6 +377,17 @@ def test_of_a_forged_result_only_what_belongs_there_is_kept(lessons):
     read = verdicts.read(json.dumps(told), Graded("mallory", "key"), lessons)
     assert (read.learner, read.ended, read.lessons[0].seconds) == ("mallory", "", 1e6)
     assert (read.verdicts[0].passed, read.verdicts[0].note, len(read.lessons[0].cause)) == (False, "?", 500)
+
+
+def test_a_lesson_that_was_not_handed_in_is_not_passed_whatever_a_notebook_writes(tmp_path, lessons):
+    folder = write(tmp_path / "submissions" / "mallory", {FIRST: lesson(FIRST)})
+    (one,) = submissions.find(folder.parent, lessons)
+    forged = replace(
+        graded_by(lessons), lessons=tuple(replace(graded_by(lessons).lessons[0], lesson=each.name) for each in lessons)
+    )
+    told = keeping.as_handed_in(forged, one, lessons)
+    assert [each.state for each in told.lessons] == [GRADED, MISSING]
+    assert [each.exercise for each in told.verdicts if each.passed] == ["90.1", "90.2"]
 
 
 # -- reports --
@@ -332,6 +421,27 @@ def test_the_page_has_a_matrix_of_learners_and_exercises(cohort):
     assert all(f">{number}</th>" in page for number in ("90.1", "90.2", "91.1", "91.2"))
     marks = [page.count(f">{mark}</td>") for mark in (report.PASSED, report.OPEN, report.ABSENT)]
     assert marks == [3, 3, 2]
+
+
+def test_lessons_that_nobody_handed_in_are_no_failure_of_anybody(lessons):
+    page = report.html([graded_by(lessons)])
+    assert ">2 of 2<" in page
+    assert ">91.1</th>" not in page
+    assert "Handed in by nobody, and left out: 91_second." in page
+
+
+def test_who_handed_in_nothing_is_told_as_that(tmp_path):
+    write(tmp_path / "submissions" / "dave", {})
+    graded = pool.grade(
+        tmp_path / "submissions", pool.Plan(tmp_path / "out", lessons=workbook_in(tmp_path / "workbook"))
+    )
+    assert {each.state for one in graded for each in one.lessons} == {MISSING}
+    assert "the folder holds no notebook" in report.html(graded)
+
+
+def test_a_report_of_one_keeps_the_others(cohort):
+    again = replace(cohort[0], ended="its time was up")
+    assert report.merged([again], cohort) == sorted([again, cohort[1]], key=lambda one: one.learner)
 
 
 def test_errors_are_grouped_by_cause(cohort):

@@ -44,6 +44,12 @@ def write(cohort: Sequence[Graded], out: Path) -> Path:
     return outfile.write(out / "index.html", html(cohort).encode())
 
 
+def merged(cohort: Sequence[Graded], others: Sequence[Graded]) -> list[Graded]:
+    """Return a cohort with others who were graded before, in the order of their names."""
+    known = {one.learner for one in cohort}
+    return sorted([*cohort, *(one for one in others if one.learner not in known)], key=lambda one: one.learner)
+
+
 def csv(cohort: Sequence[Graded]) -> str:
     """Return one line for each learner and exercise; no spreadsheet takes a name for a formula."""
     names = ("learner", "lesson", "exercise", "passed", "state", "cause", "hint", "note", "lesson_minutes")
@@ -89,14 +95,14 @@ def causes(cohort: Sequence[Graded]) -> list[tuple[str, list[str], list[str]]]:
 
 def html(cohort: Sequence[Graded]) -> str:
     """Return the page: a learner x exercise matrix, how far each one came, and errors by their cause."""
-    passed, most = sum(one.passed for one in cohort), sum(len(one.verdicts) for one in cohort)
+    passed, most = sum(one.passed for one in cohort), sum(map(_handed_in, cohort))
     figures = {
-        "Exercises passed": f"{passed:,} of {most:,}",
+        "Exercises passed, of those handed in": f"{passed:,} of {most:,}",
         "Learners": f"{len(cohort):,}",
         "Broken off": str(sum(bool(one.ended) for one in cohort) or ""),
     }
     main = [
-        page.section(TITLE, _legend() + _matrix(cohort)),
+        page.section(TITLE, _legend(cohort) + _matrix(cohort)),
         page.section("How far each one came", page.table(_progress(cohort))),
         page.section("What they met", page.table(_causes(cohort))),
         page.section("What was done to notebooks", page.table(_notes(cohort))),
@@ -106,17 +112,34 @@ def html(cohort: Sequence[Graded]) -> str:
     return page.page("Grades of a cohort", head, main, "./lab grade")
 
 
-def _legend() -> str:
-    return page.paragraphs([", ".join(f"{mark} {word}" for mark, word in WORDS.items()) + "."])
+def _handed_in(graded: Graded) -> int:
+    """Return of how many exercises a learner handed in the notebook."""
+    return sum(len(lesson.verdicts) for lesson in graded.lessons if lesson.state != MISSING)
+
+
+def _collected(cohort: Sequence[Graded]) -> list[str]:
+    """Return the lessons that somebody handed in; all where nobody handed in any."""
+    lessons = {lesson.lesson: False for graded in cohort for lesson in graded.lessons}
+    for graded in cohort:
+        lessons |= {lesson.lesson: True for lesson in graded.lessons if lesson.state != MISSING}
+    return [name for name, was in lessons.items() if was or not any(lessons.values())]
+
+
+def _legend(cohort: Sequence[Graded]) -> str:
+    left = sorted({lesson.lesson for graded in cohort for lesson in graded.lessons} - set(_collected(cohort)))
+    told = [", ".join(f"{mark} {word}" for mark, word in WORDS.items()) + "."]
+    return page.paragraphs([*told, *([f"Handed in by nobody, and left out: {', '.join(left)}."] if left else [])])
 
 
 def _matrix(cohort: Sequence[Graded]) -> str:
-    numbers = [one.exercise for one in cohort[0].verdicts] if cohort else []
+    collected = _collected(cohort)
+    shown = [[lesson for lesson in graded.lessons if lesson.lesson in collected] for graded in cohort]
+    numbers = [one.exercise for lesson in shown[0] for one in lesson.verdicts] if cohort else []
     style = ' class="number" style="text-align: center; padding-inline: .2rem"'
     head = "".join(f'<th scope="col"{style}>{escape(one)}</th>' for one in ("passed", *numbers))
     rows = []
-    for graded in cohort:
-        marks = [_mark(lesson.state, one) for lesson in graded.lessons for one in lesson.verdicts]
+    for graded, lessons in zip(cohort, shown, strict=True):
+        marks = [_mark(lesson.state, one) for lesson in lessons for one in lesson.verdicts]
         cells = [f"<td{style}>{graded.passed}</td>"]
         cells += [f'<td{style} title="{WORDS[mark]}">{mark}</td>' for mark in marks]
         rows.append(f'<tr><th scope="row">{escape(tables.clean(graded.learner))}</th>{"".join(cells)}</tr>')
@@ -133,21 +156,23 @@ def _progress(cohort: Sequence[Graded]) -> Sheet:
     columns = (
         Column("learner", "Learner"),
         Column("passed", "Passed", "count"),
+        Column("most", "Handed in", "count"),
         Column("minutes", "Minutes", "count"),
         Column("first", "First exercise not passed"),
         Column("hint", "Its hint"),
         Column("ended", "Broken off, because"),
     )
-    rows = [
-        (
-            *(one.learner, one.passed, round(one.minutes, 1), f"{one.first.exercise}: {one.first.cause}"),
-            *(one.first.hint, one.ended),
-        )
-        if one.first
-        else (one.learner, one.passed, round(one.minutes, 1), None, None, one.ended)
-        for one in cohort
-    ]
+    rows = []
+    for one in cohort:
+        begun = one.learner, one.passed, _handed_in(one), round(one.minutes, 1)
+        first = (f"{one.first.exercise}: {_without(one.first)}", one.first.hint) if one.first else (None, None)
+        rows.append((*begun, *first, one.ended))
     return Sheet("How many exercises each one passed, and what they met first", columns, tuple(rows))
+
+
+def _without(verdict: Verdict) -> str:
+    """Return the cause without the exercise's number, which stands beside it."""
+    return verdict.cause.replace(f"Exercise {verdict.exercise}: ", "", 1)
 
 
 def _causes(cohort: Sequence[Graded]) -> Sheet:

@@ -32,6 +32,11 @@ def summary(cohort: Sequence[Graded], page: Path) -> str:
     return "\n".join([*lines, *(["Run the same command again: it grades those that are left."] if failed else [])])
 
 
+def interrupted(cohort: Sequence[Graded], page: Path) -> str:
+    """Return the last line of a run that was stopped: who is graded, and how it goes on."""
+    return f"Graded so far: {len(cohort)} learners: {page}\nRun the same command again: it grades those that are left."
+
+
 def failures(cohort: Sequence[Graded]) -> list[Graded]:
     """Return the learners who were not graded because the grader itself failed."""
     return [one for one in cohort if one.ended.startswith(BROKEN)]
