@@ -66,9 +66,11 @@ class Api:
         if not ref.name:
             raise UsageError(f"this names no {ref.kind.name}", "its name is empty", "cluster.list(...) has them all")
         if ref.kind.name == projects.NAMESPACE and self.projects:
-            self.projects.insist(ref.name)
-        sent = self.connection.call("GET", self.path(ref), subject=str(ref)).json()
-        return KubeObject.of(sent, *ref.kind)
+            return self.projects.reading(ref.name, lambda: self._read(ref))
+        return self._read(ref)
+
+    def _read(self, ref: Ref) -> KubeObject:
+        return KubeObject.of(self.connection.call("GET", self.path(ref), subject=str(ref)).json(), *ref.kind)
 
     def find(self, ref: Ref) -> KubeObject | None:
         """Return an object; None when there is none."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from maas_lab import wait
 from maas_lab.errors import ClusterUnreachable, Conflict, NotAllowed, NotFound
@@ -11,6 +11,7 @@ from maas_lab.errors import ClusterUnreachable, Conflict, NotAllowed, NotFound
 if TYPE_CHECKING:
     from maas_lab.api import Api
 
+Found = TypeVar("Found")
 NAMESPACE = "Namespace"
 _PATH = "/apis/project.openshift.io/v1"
 _PATIENCE_S = 60  # an old project of the same name takes that long to end at most
@@ -35,6 +36,19 @@ class Projects:
         if name not in self.names():
             why = "a cluster shows nobody the projects of others"
             raise NotFound(f"there is no namespace `{name}` that you may enter", why, "`oc get projects` lists yours")
+
+    def reading(self, name: str, read: Callable[[], Found]) -> Found:
+        """Return what `read` returns of a project; the user's rights in one that is ending go before it does.
+
+        Raises:
+            NotFound: as `insist`.
+        """
+        self.insist(name)
+        try:
+            return read()
+        except NotAllowed:
+            self.insist(name)
+            raise
 
     def names(self) -> set[str]:
         """Return the names of the projects that the user may enter."""

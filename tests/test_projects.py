@@ -7,7 +7,7 @@ import pytest
 
 from maas_lab import projects
 from maas_lab.connection import Answer
-from maas_lab.errors import Conflict, NotFound
+from maas_lab.errors import Conflict, NotAllowed, NotFound
 
 LIST, REQUESTS = "/apis/project.openshift.io/v1/projects", "/apis/project.openshift.io/v1/projectrequests"
 
@@ -51,6 +51,23 @@ def test_only_ones_own_projects_are_there_and_are_removed():
     assert found.remove("theirs") == ""
     assert found.remove("mine") == "u-1"
     assert [path for method, path in cluster.asked if method == "DELETE"] == [f"{LIST}/mine"]
+
+
+def test_a_project_that_ends_between_two_questions_is_gone():
+    """Its user's rights in it go before it does, so that the second question is refused and not answered by a 404."""
+    cluster = Cluster("mine")
+
+    def ended():
+        cluster.names.clear()
+        raise NotAllowed("you may not get namespaces in the namespace `mine`")
+
+    def refused():
+        raise NotAllowed("you may not get secrets")
+
+    with pytest.raises(NotAllowed):
+        projects.Projects(cluster).reading("mine", refused)
+    with pytest.raises(NotFound):
+        projects.Projects(cluster).reading("mine", ended)
 
 
 @pytest.mark.parametrize(
