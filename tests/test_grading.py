@@ -99,6 +99,7 @@ def test_no_lesson_lab_or_check_imports_what_does_not_count():
             seen.add(name)
             left += imported(files[name])
     assert {"maas_lab.checks.start", "maas_lab.local.daemon", "maas_lab.journal"} <= seen
+    assert [name for name in sorted(workbook.BESIDE) if not (package.parent / name).exists()] == []
     counting = set(workbook.deciding(package))
     assert [name for name in sorted(seen) if files[name] not in counting] == []
 

@@ -18,7 +18,7 @@ EXERCISE = re.compile(r"\*\*Exercise (\d+\.\d+)")
 PROSE = {".md", ".pyc"}
 # What no notebook's lab or check imports or applies: a test holds that. A new look of the report costs nobody's grades.
 BESIDE = {
-    *(f"maas_lab/{name}.py" for name in ("__main__", "cli", "cli_class", "cli_classroom", "console", "jupyter")),
+    *(f"maas_lab/{name}.py" for name in ("__main__", "cli", "cli_classroom", "cli_preflight", "console", "jupyter")),
     *(f"maas_lab/{name}" for name in ("classroom", "jupyter_config", "messages")),
     *(f"maas_lab/grading/{name}.py" for name in ("carried", "cohort_jobs", "indexed", "on_cluster")),
     *("maas_lab/grading/report.py", "maas_lab/grading/telling.py", "manifests/grading"),
