@@ -246,7 +246,7 @@ def doctor() -> None:
     """
     from maas_lab import doctor as doctor_module
 
-    if not console.findings(doctor_module.examine(LocalCluster())):
+    if not console.findings(doctor_module.examine_before(LocalCluster())):
         raise typer.Exit(1)
 
 

@@ -31,8 +31,14 @@ _PATIENCE = 5.0  # seconds for each answer of a cluster
 
 def examine(cluster: LocalCluster) -> Iterator[Finding]:
     """Yield a finding for each thing that the local lab needs."""
-    looks = (_python, _home, _disk, _memory, _account, _curl, _node, _network, _runtime, _ports, _stack, _cluster)
+    looks = (_python, _home, _disk, _memory, _account, _curl, _node, _network, _runtime, _ports, _stack)
     return looked(cluster, looks, "see the message")
+
+
+def examine_before(cluster: LocalCluster) -> Iterator[Finding]:
+    """Yield the same for who is not connected yet, and whether the cluster that they name lets them in."""
+    yield from examine(cluster)
+    yield from looked(cluster, (_cluster,), "see the message")
 
 
 def _python(cluster: LocalCluster) -> Finding:
