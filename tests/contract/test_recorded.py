@@ -19,6 +19,7 @@ CAPTURES = HERE.parent / "captures" / "kubernetes"
 LISTED = json.loads((HERE / "recorded" / "differences.json").read_text(encoding="utf-8"))
 STEPS = [json.loads(line) for line in (CAPTURES / "commands.jsonl").read_text(encoding="utf-8").splitlines()]
 LONGEST = 19_000  # characters of an output; longer ones were cut off when they were recorded
+CORRECTED = ("status", "scale-put")  # what these write, a controller corrects, and is its manager from then on
 CALM = 3  # looks without a change that mean that the controllers have come to rest
 
 
@@ -84,7 +85,7 @@ def test_the_recorded_steps_are_answered_as_they_were(own_control_plane, api):
         found = differing(step, shell.run(step["command"]))
         if found:
             differ[f"{step['scenario']}/{step['step']}"] = "\n".join(found)
-        if step["scenario"] in ("workloads", "delete"):
+        if step["scenario"] in ("workloads", "delete") or step["step"] in CORRECTED:
             calm = Lately(api)
             wait.until(calm.is_calm, what="the controllers to come to rest", timeout=20, every=0.05)
     unlisted = [f"{name}\n{told}" for name, told in differ.items() if name not in LISTED]
