@@ -11,8 +11,8 @@ from maas_lab.local.kube.quota.limits import CLUSTER_QUOTA, RESOURCE_QUOTA, Limi
 from maas_lab.local.kube.store import DELETED, MODIFIED, Change, Key, Object, Store
 
 
-class ResourceQuotas:
-    """Reports what a namespace uses.
+class _Reports:
+    """Reports usage in the status of quotas.
 
     Args:
         client: reads and writes objects.
@@ -21,6 +21,10 @@ class ResourceQuotas:
 
     def __init__(self, client: Client, store: Store) -> None:
         self._client, self._store = client, store
+
+
+class ResourceQuotas(_Reports):
+    """Reports what a namespace uses."""
 
     def affected(self, change: Change) -> Iterable[Key]:
         """Yield a changed quota, and those that limit what a namespace uses otherwise than before."""
@@ -40,16 +44,8 @@ class ResourceQuotas:
         return None
 
 
-class ClusterResourceQuotas:
-    """Reports what several namespaces use together, and each of them.
-
-    Args:
-        client: reads and writes objects.
-        store: where they are counted.
-    """
-
-    def __init__(self, client: Client, store: Store) -> None:
-        self._client, self._store = client, store
+class ClusterResourceQuotas(_Reports):
+    """Reports what several namespaces use together, and each of them."""
 
     def affected(self, change: Change) -> Iterable[Key]:
         """Yield a changed quota, and those whose namespaces change or use otherwise than before."""
