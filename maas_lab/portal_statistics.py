@@ -15,6 +15,7 @@ from maas_lab.portal_usage import Names, Usage, UsageRow, span
 from maas_lab.portal_users import user_id
 from maas_lab.tables import Table
 
+LOOK_S = 12  # between two looks: a portal answers ten calls of its statistics a minute, and a look takes two
 _PAGE = 200  # the most rows that a page holds; each page counts as one of the ten calls that a minute allows
 
 
@@ -49,16 +50,12 @@ class Statistics:
         names = Names(self._models())
         asked = self._asked(since, until, only, names)
 
-        def told() -> Usage:
+        def told() -> Usage | None:
             fresh = self._refreshed()
-            return Usage.read(self._rest.call("POST", "/admin/usage/analytics", json=asked), names, fresh)
+            found = Usage.read(self._rest.call("POST", "/admin/usage/analytics", json=asked), names, fresh)
+            return found if found.requests >= calls else None
 
-        found = told()
-        if found.requests >= calls:
-            return found
-        # A portal answers ten calls of its statistics a minute, and each look takes two.
-        what = f"the portal to count {calls} requests"
-        return wait.until(lambda: one if (one := told()).requests >= calls else None, what=what, timeout=40, every=12)
+        return wait.until(told, what=f"the portal to count {calls} requests", timeout=40, every=LOOK_S)
 
     def by_user(self, since: date, until: date | None = None, **only: Sequence[Any]) -> Table[UsageRow]:
         """Return the usage of each user, as `usage`, the most expensive first."""

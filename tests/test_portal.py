@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from maas_lab import portal_statistics
 from maas_lab.errors import (
     AlreadyExists,
     ApprovalNeeded,
@@ -1051,7 +1052,8 @@ def test_statistics_look_at_today_again_first():
     assert (usage.requests, usage.answered) == (17, 10)
 
 
-def test_statistics_wait_until_the_gateway_has_added_up_its_day():
+def test_statistics_wait_until_the_gateway_has_added_up_its_day(monkeypatch):
+    monkeypatch.setattr(portal_statistics, "LOOK_S", 0)
     told = capture("POST_admin_usage_analytics_double_counted")["response"]
     answers = [lambda _: ok(told | {"totalRequests": 16}), lambda _: ok(told)]
     lab, recorded = portal(REFRESH | {"POST /admin/usage/analytics": answers})
